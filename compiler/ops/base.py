@@ -1,0 +1,69 @@
+"""What an operator declares, and what the interpreter, cost model, planner and writers read.
+
+Legend: B batch, S new tokens, T total tokens (past and new), H heads, G key/value heads, D head size.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from compiler.ir.types import TensorType
+
+Attrs = Mapping[str, Any]
+Env = Mapping[str, int]  # symbol -> size: B, S, T, ...
+
+
+@dataclass(frozen=True, slots=True)
+class Flops:
+    """2 per multiply-add of every matrix product. `dense` counts hidden pairs too, `exact` only visible ones."""
+
+    dense: int = 0
+    exact: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StateTensor:
+    """One tensor carried between steps.
+
+    kind: "cache" grows with the tokens seen (its time axis has `limit` slots at most: a ring buffer when a window
+    bounds it), "cross" is computed once from a source stack, "constant" never grows.
+    """
+
+    name: str
+    shape: tuple[int | str, ...]  # "T" marks the growing axis
+    kind: str
+    dtype: str = "float"
+    limit: int | None = None
+
+
+class Op:
+    """Defaults of the contract; a `shape.py` overrides what differs and binds `OP = Its class()`."""
+
+    name: str = ""
+    fields: Mapping[str, Any] = {}  # attribute -> default; REQUIRED marks one without default
+    n_inputs: tuple[int, int | None] = (1, 1)  # fewest, most (None: any)
+
+    def infer(self, inputs: Sequence[TensorType], attrs: Attrs) -> tuple[TensorType, ...]:
+        """Types of the outputs."""
+        return (inputs[0],)
+
+    def params(self, inputs: Sequence[TensorType], attrs: Attrs) -> dict[str, tuple[int, ...]]:
+        """Role -> shape of every tensor that this node owns."""
+        return {}
+
+    def flops(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> Flops:
+        return Flops()
+
+    def state(self, inputs: Sequence[TensorType], attrs: Attrs) -> tuple[StateTensor, ...]:
+        return ()
+
+    def lookahead(self, attrs: Attrs) -> str | None:
+        """None if the output at position t depends on nothing after t; else the reason, for the refusal of `step`."""
+        return None
+
+    def check(self, inputs: Sequence[TensorType], attrs: Attrs) -> str | None:
+        """None, or what is wrong with this use of the operator."""
+        return None
+
+
+REQUIRED = object()
