@@ -1,6 +1,7 @@
 """Operators, one folder each; the folder is the registration."""
 
 import importlib
+import importlib.util
 import pkgutil
 from functools import cache
 from types import ModuleType
@@ -31,6 +32,7 @@ def meaning(name: str) -> ModuleType:
 
 
 @cache
-def write(name: str) -> ModuleType:
-    """How each target says it."""
-    return importlib.import_module(f"compiler.ops.{name}.write")
+def write(name: str, target: str) -> ModuleType | None:
+    """How `target` ("torch", "onnx") says it, or None where it cannot."""
+    home = f"compiler.ops.{name}.write_{target}"
+    return importlib.import_module(home) if importlib.util.find_spec(home) else None

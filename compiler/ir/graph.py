@@ -1,0 +1,123 @@
+"""One dataflow graph: immutable nodes in topological order, with a networkx view for everything that asks about paths."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import networkx as nx
+
+from compiler.ir.types import TensorType
+
+
+class GraphError(Exception):
+    """A graph breaks a rule of the IR: a bug in a lowering or a pass, never the user's fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One operation. An absent optional input is the empty string."""
+
+    op: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)  # role -> parameter path (template)
+
+    @property
+    def name(self) -> str:
+        """A node is known by its first output."""
+        return self.outputs[0]
+
+    def with_(self, **changes: Any) -> "Node":
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """`inputs` and `types` give the type of each value; `outputs` are value names."""
+
+    name: str
+    inputs: Mapping[str, TensorType]
+    nodes: tuple[Node, ...]
+    outputs: tuple[str, ...]
+    types: Mapping[str, TensorType] = field(default_factory=dict, compare=False)
+
+    @cached_property
+    def dag(self) -> nx.DiGraph:
+        """Nodes by name; an edge where one node reads a value of another."""
+        dag: nx.DiGraph = nx.DiGraph()
+        dag.add_nodes_from(node.name for node in self.nodes)
+        for node in self.nodes:
+            dag.add_edges_from((self._producer[v].name, node.name) for v in node.inputs if v in self._producer)
+        return dag
+
+    @cached_property
+    def _producer(self) -> dict[str, Node]:
+        return {value: node for node in self.nodes for value in node.outputs}
+
+    @cached_property
+    def _users(self) -> dict[str, list[Node]]:
+        users: dict[str, list[Node]] = {}
+        for node in self.nodes:
+            for value in dict.fromkeys(node.inputs):
+                users.setdefault(value, []).append(node)
+        return users
+
+    @cached_property
+    def use_counts(self) -> Counter[str]:
+        """How often each value is read, graph outputs included."""
+        return Counter([v for node in self.nodes for v in node.inputs if v] + list(self.outputs))
+
+    def producer(self, value: str) -> Node | None:
+        """The node that makes `value`, or None for a graph input."""
+        return self._producer.get(value)
+
+    def users(self, value: str) -> list[Node]:
+        """Nodes that read `value`, in order (graph outputs are not nodes: see `use_counts`)."""
+        return self._users.get(value, [])
+
+    def used_once(self, value: str) -> bool:
+        return self.use_counts[value] == 1
+
+    def type_of(self, value: str) -> TensorType:
+        return self.types[value]
+
+    def rebuilt(
+        self, nodes: Iterable[Node], *, rename: Mapping[str, str] | None = None, outputs: Sequence[str] | None = None
+    ) -> "Graph":
+        """A graph with these nodes, reads renamed by `rename` (chains followed), sorted and typed again."""
+        rename = rename or {}
+
+        def final(value: str) -> str:
+            while value in rename:
+                value = rename[value]
+            return value
+
+        renamed = [node.with_(inputs=tuple(map(final, node.inputs))) for node in nodes]
+        kept = tuple(map(final, self.outputs if outputs is None else outputs))
+        return Graph(self.name, self.inputs, toposort(renamed, self.inputs), kept)
+
+
+def toposort(nodes: Sequence[Node], inputs: Iterable[str]) -> tuple[Node, ...]:
+    """Nodes in dependency order, otherwise in the order given; GraphError on a cycle or an unknown value."""
+    known = set(inputs) | {""}
+    if all(_adds(known, node) for node in nodes):
+        return tuple(nodes)
+    producer = {value: i for i, node in enumerate(nodes) for value in node.outputs}
+    dag: nx.DiGraph = nx.DiGraph()
+    dag.add_nodes_from(range(len(nodes)))
+    for i, node in enumerate(nodes):
+        dag.add_edges_from((producer[v], i) for v in node.inputs if v in producer)
+    try:
+        return tuple(nodes[i] for i in nx.lexicographical_topological_sort(dag))
+    except nx.NetworkXUnfeasible as error:
+        raise GraphError("the graph has a cycle") from error
+
+
+def _adds(known: set[str], node: Node) -> bool:
+    if not known.issuperset(node.inputs):
+        return False
+    known.update(node.outputs)
+    return True

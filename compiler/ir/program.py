@@ -1,0 +1,104 @@
+"""A whole model: the main graph, each distinct block once, and the parameters by path."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from compiler.ir.graph import Graph, Node
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """A stored tensor: its shape and the kind that decides its storage type ("embedding", "linear", "norm", ...)."""
+
+    shape: tuple[int, ...]
+    kind: str = "linear"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One layer: which block, and the prefix that replaces `{}` in its parameter paths."""
+
+    block: str
+    prefix: str
+
+
+@dataclass(frozen=True)
+class Program:
+    """`params` maps a path template to its declaration; a template with `{}` stands for one tensor a call.
+
+    `optional` names main inputs that a caller may leave out, with what stands in: "ones", "zeros" or "positions".
+    """
+
+    name: str
+    main: Graph
+    blocks: Mapping[str, Graph]
+    params: Mapping[str, Param]
+    optional: Mapping[str, str] = field(default_factory=dict)
+    meta: Mapping[str, Any] = field(default_factory=dict)  # vocab_size, max_length, d_model, output stack, precision
+
+    def graphs(self) -> Iterator[Graph]:
+        """The main graph, then every distinct block."""
+        yield self.main
+        yield from self.blocks.values()
+
+    def with_graphs(self, graphs: Mapping[str, Graph]) -> "Program":
+        """The same program with the graphs of these names replaced."""
+        blocks = {name: graphs.get(name, graph) for name, graph in self.blocks.items()}
+        return replace(self, main=graphs.get(self.main.name, self.main), blocks=blocks)
+
+    def regions(self) -> list[tuple[Node, tuple[Call, ...]]]:
+        """Every `repeat` node of the main graph with its calls."""
+        return [(node, calls(node)) for node in self.main.nodes if node.op == "repeat"]
+
+    def counts(self) -> dict[str, int]:
+        """Block name -> how many layers run it."""
+        counts = dict.fromkeys(self.blocks, 0)
+        for _, region in self.regions():
+            for call in region:
+                counts[call.block] += 1
+        return counts
+
+    def prefixes(self, block: str) -> list[str]:
+        """Distinct prefixes that `block` is called with, in order."""
+        return list(dict.fromkeys(c.prefix for _, region in self.regions() for c in region if c.block == block))
+
+    def templates(self, graph: Graph) -> list[str]:
+        """Parameter path templates that `graph` reads, in order, each once."""
+        return list(dict.fromkeys(path for node in graph.nodes for path in node.params.values()))
+
+    def parameter_paths(self) -> dict[str, Param]:
+        """Every stored tensor by its full path, in reading order."""
+        paths: dict[str, Param] = {}
+        for graph in self.graphs():
+            for template in self.templates(graph):
+                prefixes = self.prefixes(graph.name) if "{}" in template else [""]
+                for prefix in prefixes:
+                    paths[template.replace("{}", prefix)] = self.params[template]
+        return paths
+
+
+def calls(node: Node) -> tuple[Call, ...]:
+    """The layers of a `repeat` node, its runs expanded. A run is [block, stack, first, count] or [block, prefix]."""
+    out: list[Call] = []
+    for run in node.attrs["calls"]:
+        if len(run) == 2:
+            out.append(Call(*run))
+        else:
+            block, stack, first, count = run
+            out.extend(Call(block, f"{stack}.{first + i}") for i in range(count))
+    return tuple(out)
+
+
+def runs(layers: list[Call]) -> list[list[Any]]:
+    """Calls as the runs that `calls` expands: equal neighbours with counted prefixes become one run."""
+    out: list[list[Any]] = []
+    for call in layers:
+        stack, _, number = call.prefix.rpartition(".")
+        if not number.isdigit():
+            out.append([call.block, call.prefix])
+        elif out and len(out[-1]) == 4 and out[-1][:2] == [call.block, stack] and sum(out[-1][2:]) == int(number):
+            out[-1][3] += 1
+        else:
+            out.append([call.block, stack, int(number), 1])
+    return out

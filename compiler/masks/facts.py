@@ -1,0 +1,73 @@
+"""What follows from a mask expression alone: does it look ahead, and how far back must a cache reach?
+
+A mask is the spec's expression as plain JSON, `{"type": "causal"}`; key j is visible to query i where it is true.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+Mask = Mapping[str, Any]
+
+
+def reach(mask: Mask) -> tuple[float, float]:
+    """(behind, ahead): visible keys lie within i - behind < j <= i + ahead; math.inf where unbounded."""
+    match mask["type"]:
+        case "causal":
+            return math.inf, 0
+        case "self":
+            return 1, 0
+        case "window":
+            return _window(mask)
+        case "segment":
+            return mask["length"] + mask.get("memory", 0), 0
+        case "and":
+            parts = [reach(m) for m in mask["of"]]
+            return min(b for b, _ in parts), min(a for _, a in parts)
+        case "or" | "by_head":
+            parts = [reach(m) for m in mask["of"]]
+            return max(b for b, _ in parts), max(a for _, a in parts)
+        case "by_length":
+            short, long = reach(mask["then"]), reach(mask["otherwise"])
+            return max(short[0], long[0]), max(short[1], long[1])
+    return math.inf, math.inf
+
+
+def _window(mask: Mask) -> tuple[float, float]:
+    behind, ahead = mask.get("behind"), mask.get("ahead", 0)
+    block, dilation = mask.get("block", 1), mask.get("dilation", 1)
+    # In tokens: a query at the end of its block sees block·behind tokens back, one at the start as many ahead.
+    back = math.inf if behind is None else block * behind if block > 1 else (behind - 1) * dilation + 1
+    front = math.inf if ahead is None else (ahead + 1) * block - 1 if block > 1 else ahead * dilation
+    return back, front
+
+
+def looks_ahead(mask: Mask) -> bool:
+    """True unless every visible key stands at or before its query."""
+    return reach(mask)[1] > 0
+
+
+def cache_limit(mask: Mask) -> int | None:
+    """Slots a cache must keep, the current token included; None where every past token may be seen."""
+    behind = reach(mask)[0]
+    return None if behind == math.inf else int(behind)
+
+
+def input_names(mask: Mask) -> list[str]:
+    """Names of the model inputs that the expression reads, in order, each once."""
+    names: list[str] = []
+    match mask["type"]:
+        case "input":
+            names = [mask["name"]]
+        case "label":
+            names = [mask["queries"], mask["keys"]]
+        case "keys" | "queries":
+            rows = mask["of"]
+            names = [rows["name"]] if rows["type"] == "rows_input" else ["prefix"] if rows["type"] == "prefix" else []
+        case "and" | "or" | "by_head":
+            names = [n for m in mask["of"] for n in input_names(m)]
+        case "not":
+            names = input_names(mask["of"])
+        case "by_length":
+            names = [*input_names(mask["then"]), *input_names(mask["otherwise"])]
+    return list(dict.fromkeys(names))

@@ -1,0 +1,20 @@
+"""An elementwise function by name."""
+
+from collections.abc import Sequence
+
+from compiler.ir.types import TensorType
+from compiler.ops.base import REQUIRED, Attrs, Op
+
+KINDS = ("identity", "relu", "relu_squared", "gelu", "gelu_tanh", "gelu_quick", "silu", "sigmoid", "tanh", "softplus",
+         "elu_plus_one", "exp", "softmax")  # fmt: skip
+
+
+class Activation(Op):
+    name = "activation"
+    fields = {"kind": REQUIRED}
+
+    def check(self, inputs: Sequence[TensorType], attrs: Attrs) -> str | None:
+        return None if attrs["kind"] in KINDS else f"no activation {attrs['kind']!r}"
+
+
+OP = Activation()

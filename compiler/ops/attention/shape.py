@@ -1,0 +1,58 @@
+"""Scaled dot-product attention after the projections: softmax(mask(softcap(q·kᵀ·scale + bias)))·v.
+
+Inputs: q (B, H, S, D), k (B, G, T, D), v (B, G, T, Dv), key mask (B, T) or absent, then one input for each mask atom
+that reads one (`mask_inputs` names them), then one bias (B|1, H|1, S, T) for each entry of `bias_at`
+("before_scale" or "after_scale"). G divides H: a query head h reads key head h // (H/G). `mask` is an expression of
+the spec's mask algebra. `cross`: keys come from another stack, computed once. A row that sees nothing gives zeros
+(`empty_rows` "all": it sees everything).
+"""
+
+from collections.abc import Sequence
+
+from compiler.ir.types import TensorType
+from compiler.masks.facts import cache_limit, looks_ahead
+from compiler.masks.pairs import visible_pairs
+from compiler.ir.types import size
+from compiler.ops.base import REQUIRED, Attrs, Env, Flops, Op, StateTensor
+
+
+class Attention(Op):
+    name = "attention"
+    fields = {"mask": REQUIRED, "scale": REQUIRED, "softcap": None, "mask_inputs": [], "bias_at": [], "cross": False,
+              "empty_rows": "zeros", "at_least": "fp32"}  # fmt: skip
+    n_inputs = (4, None)
+
+    def check(self, inputs: Sequence[TensorType], attrs: Attrs) -> str | None:
+        q, k, v = (x.shape for x in inputs[:3])
+        if int(q[1]) % int(k[1]):
+            return f"{q[1]} heads are not a multiple of {k[1]} key/value heads"
+        if k[:3] != v[:3] or q[3] != k[3]:
+            return f"q {q}, k {k} and v {v} do not fit"
+        want = 4 + len(attrs.get("mask_inputs", [])) + len(attrs.get("bias_at", []))
+        return None if len(inputs) == want else f"{len(inputs)} inputs, wanted {want}"
+
+    def infer(self, inputs: Sequence[TensorType], attrs: Attrs) -> tuple[TensorType, ...]:
+        return (TensorType(inputs[0].dtype, (*inputs[0].shape[:3], inputs[2].shape[3])),)
+
+    def flops(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> Flops:
+        b, heads, s, d = (size(x, env) for x in inputs[0].shape)
+        total = size(inputs[1].shape[2], env) if attrs.get("cross") else env["T"]
+        per_pair = 2 * b * heads * (d + int(inputs[2].shape[3]))
+        return Flops(per_pair * s * total, per_pair * visible_pairs(attrs["mask"], s, total))
+
+    def state(self, inputs: Sequence[TensorType], attrs: Attrs) -> tuple[StateTensor, ...]:
+        kind = "cross" if attrs.get("cross") else "cache"
+        limit = None if attrs.get("cross") else cache_limit(attrs["mask"])
+        time = inputs[1].shape[2] if attrs.get("cross") else "T"
+        return tuple(
+            StateTensor(name, (x.shape[0], x.shape[1], time, x.shape[3]), kind, limit=limit)
+            for name, x in (("k", inputs[1]), ("v", inputs[2]))
+        )
+
+    def lookahead(self, attrs: Attrs) -> str | None:
+        if attrs.get("cross") or not looks_ahead(attrs["mask"]):
+            return None
+        return f"attention with the mask {attrs['mask']['type']!r} sees later positions"
+
+
+OP = Attention()

@@ -1,0 +1,11 @@
+"""Reference meaning of `concat`."""
+
+import torch
+from torch import Tensor
+
+from compiler.ops.base import Attrs
+from compiler.ops.context import Context
+
+
+def run(inputs: list[Tensor], params: dict[str, Tensor], attrs: Attrs, ctx: Context) -> tuple[Tensor, ...]:
+    return (torch.cat(inputs, attrs.get("axis", -1)),)

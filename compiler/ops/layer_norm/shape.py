@@ -1,0 +1,19 @@
+"""(x - mean) / sqrt(var + eps) · gain + bias over the last axis (Ba et al. 2016, arXiv 1607.06450)."""
+
+from collections.abc import Sequence
+
+from compiler.ir.types import TensorType
+from compiler.ops.base import REQUIRED, Attrs, Op
+
+
+class LayerNorm(Op):
+    name = "layer_norm"
+    fields = {"eps": REQUIRED, "gain": "weight", "bias": True, "eps_at": "inside", "at_least": "fp32"}
+
+    def params(self, inputs: Sequence[TensorType], attrs: Attrs) -> dict[str, tuple[int, ...]]:
+        width = (int(inputs[0].shape[-1]),)
+        weight = {} if attrs.get("gain") == "none" else {"weight": width}
+        return weight | ({"bias": width} if attrs.get("bias", True) else {})
+
+
+OP = LayerNorm()

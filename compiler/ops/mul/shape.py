@@ -1,0 +1,11 @@
+"""The elementwise product of two tensors (the right one may broadcast)."""
+
+from compiler.ops.base import Op
+
+
+class Mul(Op):
+    name = "mul"
+    n_inputs = (2, 2)
+
+
+OP = Mul()

@@ -1,0 +1,18 @@
+"""Reference meaning of `positions`."""
+
+import torch
+from torch import Tensor
+
+from compiler.ops.base import Attrs
+from compiler.ops.context import Context
+
+
+def run(inputs: list[Tensor], params: dict[str, Tensor], attrs: Attrs, ctx: Context) -> tuple[Tensor, ...]:
+    ids, mask = inputs
+    match attrs["kind"]:
+        case "count_mask":
+            return ((mask.long().cumsum(1) - 1).clamp(min=0),)
+        case "count_nonpad":
+            real = (ids != attrs["pad_id"]).long()
+            return (real.cumsum(1) * real + attrs["pad_id"],)
+    return (torch.arange(ids.shape[1], device=ids.device).expand(ids.shape[:2]),)

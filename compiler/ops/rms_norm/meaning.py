@@ -1,0 +1,16 @@
+"""Reference meaning of `rms_norm`."""
+
+from torch import Tensor
+
+from compiler.ops.base import Attrs
+from compiler.ops.context import Context, affine
+
+
+def run(inputs: list[Tensor], params: dict[str, Tensor], attrs: Attrs, ctx: Context) -> tuple[Tensor, ...]:
+    x = inputs[0]
+    square = x.pow(2).mean(-1, keepdim=True)
+    if attrs.get("eps_at") == "outside":
+        y = x / (square.sqrt() + attrs["eps"])
+    else:
+        y = x / (square + attrs["eps"]).sqrt()
+    return (affine(y, params, attrs),)

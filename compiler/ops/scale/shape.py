@@ -1,0 +1,11 @@
+"""x · by + plus, both constants."""
+
+from compiler.ops.base import REQUIRED, Op
+
+
+class Scale(Op):
+    name = "scale"
+    fields = {"by": REQUIRED, "plus": 0}
+
+
+OP = Scale()

@@ -1,0 +1,11 @@
+"""cap · tanh(x / cap)."""
+
+from compiler.ops.base import REQUIRED, Op
+
+
+class Softcap(Op):
+    name = "softcap"
+    fields = {"cap": REQUIRED}
+
+
+OP = Softcap()
