@@ -72,7 +72,7 @@ def connect(url: URL) -> Engine:
         raise InputError(
             f"no driver for {shown(url)}: {error}; pip install 'archspec-compiler[postgres]'", source="--store"
         ) from error
-    except (OperationalError, DBAPIError, OSError, TypeError) as error:
+    except (OperationalError, DBAPIError, OSError, TypeError, ValueError) as error:
         raise InputError(f"the store {shown(url)} cannot be opened: {_first_line(error)}", source="--store") from error
     return engine
 

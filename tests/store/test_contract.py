@@ -1,11 +1,11 @@
 """What every store does, whatever database is behind it."""
 
 import pytest
-from tests.store.made import HERE, feasible, rejected, study
 
 from archspec.errors import InputError
 from store import Store
 from store.records import Environment, Trial
+from tests.store.made import HERE, feasible, rejected, study
 
 
 def test_trials_come_back_as_they_went_in(store: Store) -> None:
@@ -79,7 +79,7 @@ def test_filters(store: Store) -> None:
     assert found("first", min_tokens_per_second=3.0) == [("first", 0), ("first", 1)]
     assert found(context=1024) == [("second", 0)]
     assert found(device="rtx-4090", max_memory_bytes=10) == [("first", 0)]
-    with pytest.raises(InputError, match="no study 'third'.*first, second"):
+    with pytest.raises(InputError, match=r"no study 'third'.*first, second"):
         store.candidates("third")
 
 

@@ -11,7 +11,6 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from tests.store.made import HERE, feasible, rejected, study
 
 import store.schema
 from store import open_store
@@ -19,6 +18,7 @@ from store.connect import connect, parse_url
 from store.records import Trial
 from store.schema import HEAD, VERSION_TABLE, migrate
 from store.tables import metadata
+from tests.store.made import HERE, feasible, rejected, study
 
 OLD = Path(__file__).with_name("old")
 MIGRATIONS = Path(store.schema.__file__).with_name("migrations")

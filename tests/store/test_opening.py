@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.store.made import HERE, feasible, study
 
 from archspec.errors import InputError
 from store import open_store
+from tests.store.made import HERE, feasible, study
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_a_newer_store_says_so(tmp_path: Path) -> None:
     open_store(url).close()
     with sqlite3.connect(tmp_path / "a.db") as future:
         future.execute("UPDATE archspec_version SET version_num = '9999'")
-    with pytest.raises(InputError, match="9999.*use a newer archspec"):
+    with pytest.raises(InputError, match=r"9999.*use a newer archspec"):
         open_store(url)
 
 

@@ -15,9 +15,7 @@ rows = st.integers(1, 4).flatmap(
 
 @given(rows)
 def test_it_is_the_definition(points: list[list[float]]) -> None:
-    if not points:
-        points = np.zeros((0, 3)).tolist()
-    table = np.array(points).reshape(len(points), -1)
+    table = np.array(points, dtype=float).reshape(len(points), len(points[0]) if points else 3)
 
     def dominated(p: np.ndarray) -> bool:
         return any((q >= p).all() and (q > p).any() for q in table)
