@@ -1,4 +1,4 @@
-"""One dataflow graph: immutable nodes in topological order, with a networkx view for everything that asks about paths."""
+"""One dataflow graph: immutable nodes in topological order, with a networkx view for questions about paths."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from archspec.interop.recipe import Recipe
 from compiler.ir.graph import Graph, Node
 
 
@@ -35,7 +36,8 @@ class Program:
     blocks: Mapping[str, Graph]
     params: Mapping[str, Param]
     optional: Mapping[str, str] = field(default_factory=dict)
-    meta: Mapping[str, Any] = field(default_factory=dict)  # vocab_size, max_length, d_model, output stack, precision
+    meta: Mapping[str, Any] = field(default_factory=dict)  # vocab_size, max_length, d_model, output stack, ...
+    recipes: Mapping[str, Recipe] = field(default_factory=dict)  # packed template -> recipe over unpacked templates
 
     def graphs(self) -> Iterator[Graph]:
         """The main graph, then every distinct block."""

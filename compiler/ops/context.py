@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
 from compiler.ops.base import Attrs
@@ -9,9 +10,10 @@ from compiler.ops.base import Attrs
 
 @dataclass(frozen=True)
 class Context:
-    """`inputs`: the named inputs of the run (a node reads one when its attributes name it)."""
+    """`inputs`: the named inputs of the run (a node reads one when its attributes name it); `dtype`: the float type."""
 
     inputs: dict[str, Tensor] = field(default_factory=dict)
+    dtype: torch.dtype = torch.float64
 
 
 def affine(y: Tensor, params: dict[str, Tensor], attrs: Attrs) -> Tensor:

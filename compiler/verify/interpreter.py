@@ -46,7 +46,7 @@ def run_graph(
     """Outputs of one graph; `prefix` fills the `{}` of its parameter paths."""
     values: dict[str, Tensor] = {name: inputs[name] for name in graph.inputs}
     values[""] = torch.empty(0)
-    context = Context(dict(inputs))
+    context = Context(dict(inputs), next((p.dtype for p in params.values()), torch.float64))
     for node in graph.nodes:
         results = (
             _region(program, node, params, values)

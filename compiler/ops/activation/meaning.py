@@ -43,4 +43,4 @@ def activate(x: Tensor, kind: str) -> Tensor:
 
 
 def run(inputs: list[Tensor], params: dict[str, Tensor], attrs: Attrs, ctx: Context) -> tuple[Tensor, ...]:
-    return (activate(inputs[0], attrs["kind"]),)
+    return (activate(inputs[0], attrs["function"]),)

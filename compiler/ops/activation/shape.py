@@ -11,10 +11,10 @@ KINDS = ("identity", "relu", "relu_squared", "gelu", "gelu_tanh", "gelu_quick", 
 
 class Activation(Op):
     name = "activation"
-    fields = {"kind": REQUIRED}
+    fields = {"function": REQUIRED}
 
     def check(self, inputs: Sequence[TensorType], attrs: Attrs) -> str | None:
-        return None if attrs["kind"] in KINDS else f"no activation {attrs['kind']!r}"
+        return None if attrs["function"] in KINDS else f"no activation {attrs['function']!r}"
 
 
 OP = Activation()

@@ -9,10 +9,9 @@ the spec's mask algebra. `cross`: keys come from another stack, computed once. A
 
 from collections.abc import Sequence
 
-from compiler.ir.types import TensorType
+from compiler.ir.types import TensorType, size
 from compiler.masks.facts import cache_limit, looks_ahead
 from compiler.masks.pairs import visible_pairs
-from compiler.ir.types import size
 from compiler.ops.base import REQUIRED, Attrs, Env, Flops, Op, StateTensor
 
 

@@ -8,8 +8,10 @@ from compiler.ops.context import Context
 
 
 def run(inputs: list[Tensor], params: dict[str, Tensor], attrs: Attrs, ctx: Context) -> tuple[Tensor, ...]:
+    if attrs.get("given") in ctx.inputs:
+        return (ctx.inputs[attrs["given"]],)
     ids, mask = inputs
-    match attrs["kind"]:
+    match attrs["counts"]:
         case "count_mask":
             return ((mask.long().cumsum(1) - 1).clamp(min=0),)
         case "count_nonpad":

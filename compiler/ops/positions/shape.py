@@ -1,7 +1,8 @@
 """Position ids (B, S) from slot order, the attention mask or the ids.
 
 index: 0, 1, 2, ... by slot. count_mask: cumsum(mask) - 1, at least 0. count_nonpad: cumsum(ids != pad)·(ids != pad) + pad
-(RoBERTa, transformers' create_position_ids_from_input_ids). In a step the count goes on from the state.
+(RoBERTa, transformers' create_position_ids_from_input_ids). In a step the count goes on from the state. `given`
+names the optional model input that replaces all of this when the caller passes it.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from compiler.ops.base import REQUIRED, Attrs, Op, StateTensor
 
 class Positions(Op):
     name = "positions"
-    fields = {"kind": REQUIRED, "pad_id": 0}
+    fields = {"counts": REQUIRED, "pad_id": 0, "given": ""}
     n_inputs = (2, 2)  # ids (or any (B, S, ...)), attention mask (B, T)
 
     def infer(self, inputs: Sequence[TensorType], attrs: Attrs) -> tuple[TensorType, ...]:

@@ -1,0 +1,65 @@
+"""What a lowering function may ask for: nodes, names of parameters, values from outside the block."""
+
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from archspec.errors import InputError
+from compiler.ir.builder import Builder
+from compiler.ir.types import TensorType
+
+
+@dataclass(frozen=True)
+class Outer:
+    """Values of the main graph that a block may capture, by capture name."""
+
+    values: dict[str, str] = field(default_factory=dict)  # capture name -> main value
+    types: dict[str, TensorType] = field(default_factory=dict)
+
+    def offer(self, name: str, value: str, type_: TensorType) -> None:
+        self.values[name], self.types[name] = value, type_
+
+
+@dataclass
+class Scope:
+    """One graph being built for one stack: the main graph itself, or a block of it."""
+
+    b: Builder
+    stack: str
+    d_model: int
+    outer: Outer
+    spec_name: str
+    max_length: int
+    at_least: dict[str, str]
+    streams: dict[str, str] = field(default_factory=dict)  # stream -> value
+    captures: dict[str, None] = field(default_factory=dict)
+
+    def capture(self, name: str) -> str:
+        """A value from outside the block, by capture name ("positions", "attention_mask", "encoder", ...)."""
+        self.captures.setdefault(name)
+        return self.b.input(name, self.outer.types[name])
+
+    def has(self, name: str) -> bool:
+        return name in self.outer.types
+
+    def type_of(self, value: str) -> TensorType:
+        return self.b.types[value]
+
+    def width(self, value: str) -> int:
+        return int(self.b.types[value].shape[-1])
+
+    def refuse(self, what: str, path: str) -> NoReturn:
+        """The language can say it, the compiler cannot lower it yet."""
+        raise InputError(f"the compiler cannot lower {what} yet", source=self.spec_name, path=path)
+
+    def only(self, thing: Any, where: str, **defaults: Any) -> None:
+        """Refuse any of these fields of `thing` that differs from the value given here."""
+        for name, default in defaults.items():
+            if getattr(thing, name, default) != default:
+                self.refuse(f"{getattr(thing, 'type', 'this')}.{name}", where)
+
+
+def owner(default: str, weights: str | None) -> str:
+    """Path prefix of parameters: the default, or the shared name ("/s" over the spec, "s" within the layer)."""
+    if weights is None:
+        return default
+    return weights[1:] if weights.startswith("/") else f"{{}}.{weights}"

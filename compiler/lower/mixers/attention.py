@@ -1,0 +1,70 @@
+"""Attention: project → qk_norm → position → q·k … ·v → inner_norm → gate → out projection."""
+
+from typing import Any
+
+from compiler.lower.context import Scope
+from compiler.lower.find import find
+from compiler.lower.pointwise import linear, norm
+from compiler.masks.facts import input_names
+
+
+def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
+    s.only(op, at, extra_keys=[], key_map=None, own_projections=None, gate=None, axis=0)
+    if op.qk_norm is not None and (
+        op.qk_norm.scope == "heads" or (op.qk_norm.scope, op.qk_norm.at) == ("width", "after_position")
+    ):
+        s.refuse(f"qk_norm over {op.qk_norm.scope} {op.qk_norm.at}", at)
+    source, key_mask, cross = _source(s, op, h)
+    q = _project(s, h, op.n_heads, op.d_head, "q", op, home, at)
+    k = _project(s, source, op.n_kv_heads, op.d_head, "k", op, home, at)
+    v = _project(s, source, op.n_kv_heads, op.d_value, "v", op, home, at)
+    norms = op.qk_norm
+    if norms is not None and norms.scope == "width":
+        q, k = _qk_norm(s, norms, q, k, home, at)
+    q = s.b.node("split_heads", q, at=f"{at}.q.heads", heads=op.n_heads)
+    k = s.b.node("split_heads", k, at=f"{at}.k.heads", heads=op.n_kv_heads)
+    v = s.b.node("split_heads", v, at=f"{at}.v.heads", heads=op.n_kv_heads)
+    if norms is not None and norms.scope == "head" and norms.at == "before_position":
+        q, k = _qk_norm(s, norms, q, k, home, at)
+    biases: list[tuple[str, str]] = []
+    for i, term in enumerate(op.position):
+        module = find("position", term.type)
+        if module is None:
+            s.refuse(f"position {term.type!r}", f"{at}/position/{i}")
+        q, k, more = module.lower(s, term, q, k, f"{home}.{term.type}", f"{at}.{term.type}")
+        biases += more
+    if norms is not None and norms.scope == "head" and norms.at == "after_position":
+        q, k = _qk_norm(s, norms, q, k, home, at)
+    mask = op.mask.model_dump(mode="json", exclude_none=True)
+    names = input_names(mask)
+    given = [s.capture(name) for name in names]
+    y = s.b.node(
+        "attention", q, k, v, key_mask, *given, *(value for value, _ in biases), at=f"{at}.core",
+        mask=mask, scale=op.scale, softcap=op.softcap, mask_inputs=names, bias_at=[where for _, where in biases],
+        cross=cross, empty_rows=op.empty_rows, at_least=s.at_least["softmax"],
+    )  # fmt: skip
+    if op.inner_norm is not None and op.inner_norm.scope == "head":
+        y = norm(s, op.inner_norm.norm, y, f"{home}.inner_norm", f"{at}.inner_norm")
+    y = s.b.node("merge_heads", y, at=f"{at}.joined")
+    if op.inner_norm is not None and op.inner_norm.scope != "head":
+        y = norm(s, op.inner_norm.norm, y, f"{home}.inner_norm", f"{at}.inner_norm")
+    return linear(s, y, s.width(h), f"{home}.o", f"{at}.o", "o" in op.bias)
+
+
+def _source(s: Scope, op: Any, h: str) -> tuple[str, str, bool]:
+    """Where keys and values come from: the value, its padding mask, and whether it is another stack."""
+    if op.source == "self":
+        return h, s.capture("attention_mask"), False
+    if op.source in s.streams:
+        return s.streams[op.source], s.capture("attention_mask"), False
+    return s.capture(op.source), s.capture(f"{op.source}.attention_mask"), True
+
+
+def _project(s: Scope, x: str, heads: int, width: int, role: str, op: Any, home: str, at: str) -> str:
+    return linear(s, x, heads * width, f"{home}.{role}", f"{at}.{role}", role in op.bias)
+
+
+def _qk_norm(s: Scope, norms: Any, q: str, k: str, home: str, at: str) -> tuple[str, str]:
+    """scope "head": over the head size, one gain shared by all heads; "width": over the joined heads."""
+    q = norm(s, norms.norm, q, f"{home}.q_norm", f"{at}.q_norm")
+    return q, norm(s, norms.norm, k, f"{home}.k_norm", f"{at}.k_norm")

@@ -1,0 +1,1 @@
+"""One module for each input part of the language: `lower(s, part, given, home, at) -> value`."""

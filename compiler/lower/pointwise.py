@@ -1,0 +1,46 @@
+"""Norms, activations and the other steps that keep the shape: (…, width) -> (…, width)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from compiler.lower.context import Scope, owner
+
+
+def norm(s: Scope, declared: Any, x: str, path: str, at: str) -> str:
+    """A Norm of the spec on the last axis; `path` prefixes its parameters, `at` names the value."""
+    home = owner(path, getattr(declared, "weights", None))
+    match declared.type:
+        case "rms" | "layer":
+            op = "rms_norm" if declared.type == "rms" else "layer_norm"
+            roles = [] if declared.gain == "none" else ["weight"]
+            roles += ["bias"] if declared.bias else []
+            fields = {"eps": declared.eps, "gain": declared.gain, "bias": declared.bias, "eps_at": declared.eps_at}
+            params = {role: f"{home}.{role}" for role in roles}
+            return s.b.node(op, x, at=at, params=params, kind="norm", **fields, at_least=s.at_least["norm"])
+    s.refuse(f"norm {declared.type!r}", path)
+
+
+def linear(s: Scope, x: str, width: int, path: str, at: str, bias: bool) -> str:
+    """x Wᵀ, and its bias as a node of its own (a pass joins them again)."""
+    y = s.b.node("linear", x, at=at, params={"weight": f"{path}.weight"}, width=width)
+    return s.b.node("bias", y, at=f"{at}.bias", params={"bias": f"{path}.bias"}, kind="norm") if bias else y
+
+
+def pointwise(s: Scope, steps: Sequence[Any], x: str, path: str, at: str) -> str:
+    """A `then` list in order; parameters live at `<path>.<index>`."""
+    for i, step in enumerate(steps):
+        here, name = owner(f"{path}.{i}", getattr(step, "weights", None)), f"{at}.{i}"
+        match step.type:
+            case "linear":
+                x = linear(s, x, step.width, here, name, step.bias)
+            case "activation":
+                x = activation(s, step.kind, x, name)
+            case "scale":
+                x = s.b.node("scale", x, at=name, by=step.by)
+            case _:
+                x = norm(s, step, x, f"{path}.{i}", name)
+    return x
+
+
+def activation(s: Scope, kind: str, x: str, at: str) -> str:
+    return x if kind == "identity" else s.b.node("activation", x, at=at, function=kind)

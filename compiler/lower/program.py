@@ -1,0 +1,131 @@
+"""A resolved spec becomes a program: inputs and head in the main graph, every distinct layer body one block."""
+
+from typing import Any
+
+from archspec.errors import InputError
+from compiler.ir.builder import Builder
+from compiler.ir.check import check
+from compiler.ir.graph import Graph, GraphError, Node
+from compiler.ir.program import Call, Param, Program, runs
+from compiler.ir.types import TensorType
+from compiler.lower.context import Outer, Scope, owner
+from compiler.lower.inputs import lower_input
+from compiler.lower.pointwise import norm, pointwise
+from compiler.lower.steps import lower_body, read
+
+
+def lower(resolved: Any) -> Program:
+    """The program of `resolved` (archspec.spec.Resolved). InputError names what cannot be lowered yet."""
+    try:
+        return check(_Lowering(resolved).run())
+    except GraphError as error:
+        raise InputError(str(error), source=resolved.name) from error
+
+
+class _Lowering:
+    def __init__(self, resolved: Any) -> None:
+        self.resolved = resolved
+        self.params: dict[str, Param] = {}
+        self.main = Builder("main", self.params)
+        self.blocks: dict[str, Graph] = {}
+        self.optional: dict[str, str] = {}
+        self.ids: dict[str, str] = {}
+
+    def run(self) -> Program:
+        offers: dict[str, tuple[str, str]] = {}  # stack -> its output and padding mask in main
+        out = ""
+        for stack in self.resolved.stacks.values():
+            scope = self.scope(stack, Outer())
+            for name, (value, mask) in offers.items():
+                scope.outer.offer(name, value, self.main.types[value])
+                scope.outer.offer(f"{name}.attention_mask", mask, self.main.types[mask])
+            out = self.stack(scope, stack)
+            offers[stack.name] = (out, scope.outer.values["attention_mask"])
+        out = self.head(scope, offers[self.resolved.output][0])
+        spec = self.resolved.spec
+        meta = {
+            "vocab_size": spec.vocab_size, "max_length": spec.max_length, "output": self.resolved.output,
+            "d_model": self.resolved.stacks[self.resolved.output].d_model, "ids": self.ids,
+            "stacks": list(self.resolved.stacks), "has_head": self.resolved.head is not None,
+        }  # fmt: skip
+        graph = self.main.graph(out)
+        return Program(self.resolved.name, graph, self.blocks, self.params, self.optional, meta)
+
+    def scope(self, stack: Any, outer: Outer, builder: Builder | None = None) -> Scope:
+        spec = self.resolved.spec
+        floors = spec.precision.at_least.model_dump()
+        return Scope(
+            builder or self.main, stack.name, stack.d_model, outer, self.resolved.name, spec.max_length or 0, floors
+        )
+
+    def stack(self, scope: Scope, stack: Any) -> str:
+        """Inputs, layers and final norm; returns the stack's output value."""
+        last = stack.name == self.resolved.output
+        lengths = ("S", "T") if last else (f"S_{stack.name}", f"S_{stack.name}")
+        if len(stack.inputs) > 1:
+            scope.refuse("several inputs of one stack", f"/stacks/{stack.name}/input")
+        values = {i.name: lower_input(scope, i, lengths, self.optional, self.ids) for i in stack.inputs}
+        first = next(iter(values.values()))
+        scope.outer.offer("input", first, scope.type_of(first))
+        for stream, source in stack.streams.items():
+            if source == "zero":
+                scope.refuse("a stream that starts as zero", f"/stacks/{stack.name}/streams")
+            scope.streams[stream] = values.get(source, first)
+        if stack.layers:
+            self.region(scope, stack)
+        x = read(scope, stack.final_read, scope.streams, f"{stack.name}.final_read")
+        if stack.final_norm is not None:
+            x = norm(scope, stack.final_norm, x, f"{stack.name}.final_norm", f"{stack.name}.final_norm")
+        return x
+
+    def region(self, scope: Scope, stack: Any) -> None:
+        """One repeat node over all layers of the stack."""
+        streams = list(scope.streams)
+        types = [scope.type_of(v) for v in scope.streams.values()]
+        scopes = [self.body(scope, stack, i, streams, types) for i in range(len(stack.bodies))]
+        captures = list(dict.fromkeys(name for s in scopes for name in s.captures))
+        inputs = dict(zip(streams, types, strict=True)) | {n: scope.outer.types[n] for n in captures}
+        names = [f"{stack.name}_{i}" if len(scopes) > 1 else stack.name for i in range(len(scopes))]
+        for name, s in zip(names, scopes, strict=True):
+            graph = s.b.graph(*(s.streams[v] for v in streams))
+            self.blocks[name] = Graph(name, inputs, graph.nodes, graph.outputs, graph.types)
+        layers = [
+            Call(names[layer.body], layer.weights.lstrip("/") if layer.weights else f"{stack.name}.{i}")
+            for i, layer in enumerate(stack.layers)
+        ]
+        outputs = tuple(self.main.fresh(f"{stack.name}.{stream}") for stream in streams)
+        values = (*scope.streams.values(), *(scope.outer.values[n] for n in captures))
+        self.main.append(Node("repeat", values, outputs, {"calls": runs(layers)}), tuple(types))
+        scope.streams.update(zip(streams, outputs, strict=True))
+
+    def body(self, scope: Scope, stack: Any, index: int, streams: list[str], types: list[TensorType]) -> Scope:
+        builder = Builder(f"{stack.name}_{index}", self.params)
+        inner = self.scope(stack, scope.outer, builder)
+        inner.streams = {name: builder.input(name, type_) for name, type_ in zip(streams, types, strict=True)}
+        lower_body(inner, stack.bodies[index])
+        return inner
+
+    def head(self, scope: Scope, x: str) -> str:
+        head = self.resolved.head
+        if head is None:
+            return x
+        if head.read != "all":
+            x = self.main.node("read_rows", x, scope.outer.values["attention_mask"], at="head.read", rows=head.read)
+        x = pointwise(scope, head.then, x, "head.then", "head.then")
+        logits = head.logits
+        if logits is None:
+            return x
+        if logits.type != "linear":
+            scope.refuse(f"logits {logits.type!r}", "/head/logits")
+        if logits.scale != 1:
+            x = self.main.node("scale", x, at="head.scaled", by=logits.scale)
+        # The bias of a tied head is the head's own.
+        home = owner("head.logits", logits.weights)
+        y = self.main.node(
+            "linear", x, at="head.linear", params={"weight": f"{home}.weight"}, kind="head", width=logits.size
+        )
+        if logits.bias:
+            y = self.main.node("bias", y, at="head.bias", params={"bias": "head.logits.bias"}, kind="norm")
+        if logits.softcap:
+            y = self.main.node("softcap", y, at="head.softcap", cap=logits.softcap)
+        return y

@@ -1,0 +1,86 @@
+"""A layer body: branches in the language's order of operations.
+
+u = read; h = pre_norm(u); y = op(h); y = out_norm(y); y = gate·y; s = keep·r + scale·y; write ← sum_norm(s).
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from compiler.lower.context import Scope, owner
+from compiler.lower.find import find
+from compiler.lower.pointwise import norm
+
+
+def lower_body(s: Scope, body: Sequence[Any]) -> None:
+    """All steps of one layer; `s.streams` holds the streams before and after."""
+    names = branch_names(body)
+    for step in body:
+        if hasattr(step, "op"):
+            s.streams[step.write] = branch(s, step, next(names), s.streams, None)
+        elif hasattr(step, "parallel"):
+            parallel(s, step, names)
+        else:
+            s.refuse(f"resample {step.resample.type!r}", f"/stacks/{s.stack}")
+
+
+def branch_names(body: Sequence[Any]) -> Iterator[str]:
+    """Each branch's `name`, else its op type; a repeated one gets _2, _3."""
+    seen: dict[str, int] = {}
+    for step in body:
+        for part in getattr(step, "parallel", [step]):
+            if hasattr(part, "op"):
+                base = part.name or part.op.type
+                seen[base] = seen.get(base, 0) + 1
+                yield base if seen[base] == 1 else f"{base}_{seen[base]}"
+
+
+def parallel(s: Scope, step: Any, names: Iterator[str]) -> None:
+    """Branches that all read the values from before the step; a later write adds to what earlier ones left."""
+    before = dict(s.streams)
+    shared: str | None = None
+    for part in step.parallel:
+        name = next(names)
+        if step.pre_norm is not None and shared is None:
+            shared = norm(s, step.pre_norm, read(s, part.read, before, name), "{}.pre_norm", "pre_norm")
+        s.streams[part.write] = branch(s, part, name, before, shared)
+
+
+def branch(s: Scope, part: Any, name: str, before: dict[str, str], normed: str | None) -> str:
+    """The new value of the stream that the branch writes. `normed`: the shared pre_norm of a parallel step."""
+    s.only(part, name, rows=None, gate=None)
+    module = find("mixers", part.op.type)
+    if module is None:
+        s.refuse(f"op {part.op.type!r}", f"/stacks/{s.stack}")
+    home = f"{{}}.{name}"
+    h = normed or read(s, part.read, before, name)
+    if part.pre_norm is not None:
+        h = norm(s, part.pre_norm, h, f"{home}.pre_norm", f"{name}.pre_norm")
+    y = module.lower(s, part.op, h, owner(home, getattr(part.op, "weights", None)), name)
+    if part.out_norm is not None:
+        y = norm(s, part.out_norm, y, f"{home}.out_norm", f"{name}.out_norm")
+    match part.residual.type:
+        case "add":
+            r = s.streams[part.write] if part.residual.of == "stream" else h
+            y = s.b.node("add", r, y, at=f"{name}.sum", left=part.residual.keep, right=part.residual.scale)
+        case "gru":
+            s.refuse("residual 'gru'", name)
+    if part.sum_norm is not None:
+        y = norm(s, part.sum_norm, y, f"{home}.sum_norm", f"{name}.sum_norm")
+    return y
+
+
+def read(s: Scope, what: Any, streams: dict[str, str], at: str) -> str:
+    """A Read of the spec: a stream, the stack's input, or streams joined or added."""
+    if isinstance(what, str):
+        return streams[what] if what in streams else s.capture(what)
+    if hasattr(what, "concat"):
+        return s.b.node("concat", *(read(s, v, streams, at) for v in what.concat), at=f"{at}.read", axis=-1)
+    if hasattr(what, "sum"):
+        first, *rest = (read(s, v, streams, at) for v in what.sum)
+        for value in rest:
+            first = s.b.node("add", first, value, at=f"{at}.read")
+        return first
+    for value in what.first_present:
+        if value in streams:
+            return streams[value]
+    s.refuse("a read of streams that are all absent", at)

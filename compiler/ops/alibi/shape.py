@@ -1,0 +1,30 @@
+"""Bias (B, H, 1, T): slope of the head times the key's count among unmasked keys (Press et al. 2022, arXiv 2108.12409).
+
+Slopes 2^(-max_bias·i/n) for a power of two n; otherwise those of the next lower power, then every second one of the
+next higher (the paper's code; BLOOM's build_alibi_tensor). `computed_in` rounds slopes, positions and product to a
+narrower type (Falcon builds it in bfloat16).
+"""
+
+from collections.abc import Sequence
+
+from compiler.ir.types import TensorType
+from compiler.ops.base import REQUIRED, Attrs, Op
+
+
+class Alibi(Op):
+    name = "alibi"
+    fields = {"heads": REQUIRED, "max_bias": 8, "computed_in": None}
+
+    def infer(self, inputs: Sequence[TensorType], attrs: Attrs) -> tuple[TensorType, ...]:
+        b, t = inputs[0].shape
+        return (TensorType("float", (b, attrs["heads"], 1, t)),)
+
+
+def slopes(heads: int, max_bias: float) -> list[float]:
+    """One slope for each head."""
+    n = 1 << (heads.bit_length() - 1)
+    out = [2 ** (-max_bias * (i + 1) / n) for i in range(n)]
+    return out + [2 ** (-max_bias * (2 * i + 1) / (2 * n)) for i in range(heads - n)]
+
+
+OP = Alibi()
