@@ -1,0 +1,201 @@
+"""Masks and rows. A mask is true where a query sees a key; atoms are combined by `and`, `or`, `not`."""
+
+from typing import Annotated, Literal
+
+from archspec.spec.node import Choice, Count, Node, Size, Whole
+
+
+class First(Node):
+    type: Literal["first"] = "first"
+    count: Size
+
+
+class Last(Node):
+    type: Literal["last"] = "last"
+    count: Size
+
+
+class At(Node):
+    type: Literal["at"] = "at"
+    positions: tuple[Count, ...]
+
+
+class Prefix(Node):
+    """The rows of the prompt: those before the length given at run time."""
+
+    type: Literal["prefix"] = "prefix"
+
+
+class RowsInput(Node):
+    """Rows marked by an input of 0 and 1."""
+
+    type: Literal["rows_input"] = "rows_input"
+    name: str
+
+
+class SegmentNamed(Node):
+    """The rows that came from the named input of the stack."""
+
+    type: Literal["segment_named"] = "segment_named"
+    name: str
+
+
+class Sees(Node):
+    """Rows whose mask over `source` shows at least one key."""
+
+    type: Literal["sees"] = "sees"
+    source: str
+
+
+Rows = Annotated[First | Last | At | Prefix | RowsInput | SegmentNamed | Sees, Choice()]
+
+
+class Full(Node):
+    type: Literal["full"] = "full"
+
+
+class Causal(Node):
+    """Bottom-right aligned: the last query sees the last key."""
+
+    type: Literal["causal"] = "causal"
+
+
+class Self(Node):
+    """The own position only."""
+
+    type: Literal["self"] = "self"
+
+
+class Window(Node):
+    """`behind` counts units at and before the query, the own one included (None: all); `ahead` those after it.
+
+    With `block` the unit is a block of positions; with `dilation` every d-th unit is visible.
+    """
+
+    type: Literal["window"] = "window"
+    behind: Size | None = None
+    ahead: Count = 0
+    block: Size = 1
+    dilation: Size = 1
+
+
+class Segment(Node):
+    """The own segment so far and the last `memory` positions before it."""
+
+    type: Literal["segment"] = "segment"
+    length: Size
+    memory: Count = 0
+
+
+class Keys(Node):
+    type: Literal["keys"] = "keys"
+    of: Rows
+
+
+class Queries(Node):
+    type: Literal["queries"] = "queries"
+    of: Rows
+
+
+class Strided(Node):
+    """Keys whose distance is a multiple of `stride`."""
+
+    type: Literal["strided"] = "strided"
+    stride: Size
+
+
+class Fixed(Node):
+    """Sparse transformer's fixed pattern: the own block, and the last `summary` keys of each block."""
+
+    type: Literal["fixed"] = "fixed"
+    block: Size
+    summary: Size = 1
+
+
+class RandomBlocks(Node):
+    """`count` random key blocks for each query block, none of them visible through `outside`."""
+
+    type: Literal["random_blocks"] = "random_blocks"
+    block: Size
+    count: Size
+    seed: Whole = 0
+    outside: "Mask | None" = None
+
+
+class TopBlocks(Node):
+    """The `count` key blocks that score best for each query."""
+
+    type: Literal["top_blocks"] = "top_blocks"
+    block: Size
+    count: Size
+    score: Literal["mean_key", "max_key"] = "mean_key"
+
+
+class Label(Node):
+    """Query label compared with key label; both are inputs."""
+
+    type: Literal["label"] = "label"
+    queries: str
+    keys: str
+    compare: Literal["equal", "at_most"] = "equal"
+
+
+class InputMask(Node):
+    """A mask given at run time, true where visible."""
+
+    type: Literal["input"] = "input"
+    name: str
+
+
+class And(Node):
+    type: Literal["and"] = "and"
+    of: "tuple[Mask, ...]"
+
+
+class Or(Node):
+    type: Literal["or"] = "or"
+    of: "tuple[Mask, ...]"
+
+
+class Not(Node):
+    type: Literal["not"] = "not"
+    of: "Mask"
+
+
+class ByHead(Node):
+    """One mask for each head."""
+
+    type: Literal["by_head"] = "by_head"
+    of: "tuple[Mask, ...]"
+
+
+class ByLength(Node):
+    """`then` for sequences up to `up_to` positions, `otherwise` for longer ones."""
+
+    type: Literal["by_length"] = "by_length"
+    up_to: Size
+    then: "Mask"
+    otherwise: "Mask"
+
+
+Mask = Annotated[
+    Full
+    | Causal
+    | Self
+    | Window
+    | Segment
+    | Keys
+    | Queries
+    | Strided
+    | Fixed
+    | RandomBlocks
+    | TopBlocks
+    | Label
+    | InputMask
+    | And
+    | Or
+    | Not
+    | ByHead
+    | ByLength,
+    Choice(),
+]

@@ -1,0 +1,100 @@
+"""`resolve`: names, numbers, sources checked in this order; every default, formula and short form worked out."""
+
+from archspec.errors import InputError
+from archspec.spec import pointer
+from archspec.spec.expand import Placed, Unresolved, expand
+from archspec.spec.names import check_names, stack_order
+from archspec.spec.numbers import Names, Path, Scope, Surroundings, concrete
+from archspec.spec.resolved import Layer, Resolved, ResolvedStack
+from archspec.spec.steps import Body
+from archspec.spec.tree import Head, Spec, Stack
+
+
+def resolve(spec: Spec) -> Resolved:
+    """Everything concrete; raises InputError. Costs by distinct layer, not by layer."""
+    file = spec._file
+    outer = Surroundings()
+    scope = Scope(spec, outer, (), file)
+    kinds: dict[str, list[Unresolved]] = {}
+    placed: dict[str, list[Placed]] = {}
+    for name, stack in spec.stacks.items():
+        kinds[name], placed[name] = expand(name, stack, Scope(stack, scope, ("stacks", name), file))
+    reads = check_names(spec, kinds, placed)
+    order = stack_order(spec, reads)
+
+    stacks = {}
+    for name in order:
+        stacks[name] = _stack(name, spec.stacks[name], kinds[name], placed[name], reads[name], scope)
+    output = spec.output or _output(spec, reads)
+    head = _head(spec, output, scope)
+    return Resolved(
+        spec, spec.name, stacks, output, head,
+        scope.number("vocab_size"), scope.number("max_length"),
+    )  # fmt: skip
+
+
+def _stack(
+    name: str, stack: Stack, kinds: list[Unresolved], placed: list[Placed], reads: tuple[str, ...], spec_scope: Scope
+) -> ResolvedStack:
+    file, path = spec_scope.file, ("stacks", name)
+    counts = Surroundings(n_layers=len(placed))
+    scope = Scope(stack, Names(counts, spec_scope), path, file)
+    d_model = scope.number("d_model")
+    single = isinstance(spec_scope.node, Spec) and _is_object(spec_scope.node, name)
+    inputs = tuple(
+        concrete(item, scope, (*path, "input") if single else (*path, "input", i), file)
+        for i, item in enumerate(stack.input)
+    )
+    final_norm = stack.final_norm and concrete(stack.final_norm, scope, (*path, "final_norm"), file)
+
+    bodies: dict[Body, int] = {}
+    fixed: dict[int, int] = {}  # kind -> body, for kinds that do not depend on the layer number
+    layers = []
+    for number, layer in enumerate(placed):
+        if layer.kind not in fixed:
+            around = Surroundings(layer=number, n_layers=len(placed))
+            kind = kinds[layer.kind]
+            body = _body(kind, Scope(stack, Names(around, spec_scope), path, file))
+            index = bodies.setdefault(body, len(bodies))
+            if not around.uses_layer:
+                fixed[layer.kind] = index
+        else:
+            index = fixed[layer.kind]
+        layers.append(Layer(index, layer.weights))
+    streams = dict(stack.streams) or {"x": stack.input[0].name if len(stack.input) == 1 else "input"}
+    return ResolvedStack(
+        name, d_model, inputs, streams, tuple(bodies), tuple(layers), stack.final_read, final_norm, reads
+    )
+
+
+def _is_object(spec: Spec, name: str) -> bool:
+    document = spec._document.get("stacks", {}).get(name, {})
+    return isinstance(document, dict) and isinstance(document.get("input"), dict)
+
+
+def _body(kind: Unresolved, scope: Scope) -> Body:
+    try:
+        return tuple(concrete(step, scope, (*kind.path, i), scope.file) for i, step in enumerate(kind.body))
+    except InputError as error:
+        parts: Path = tuple(pointer.split(error.path))
+        raise InputError(error.message, source=error.source, path=pointer.join(kind.place(parts))) from None
+
+
+def _output(spec: Spec, reads: dict[str, tuple[str, ...]]) -> str:
+    free = [name for name in spec.stacks if all(name not in others for others in reads.values())]
+    if len(free) != 1:
+        raise InputError(
+            f"the output stack cannot be told: {', '.join(free)} are read by no other stack; name one as `output`",
+            source=spec._file,
+            path="/output",
+        )
+    return free[0]
+
+
+def _head(spec: Spec, output: str, scope: Scope) -> Head | None:
+    if spec.head is None:
+        return None
+    stack = Scope(spec.stacks[output], scope, ("stacks", output), scope.file)
+    around = Names({"d_model": stack.number("d_model")}, scope)
+    head: Head = concrete(spec.head, around, ("head",), scope.file)
+    return head

@@ -1,0 +1,132 @@
+"""A layer is a list of steps: branches, parallel branches, and changes of length."""
+
+from typing import Annotated, ClassVar, Literal
+
+from archspec.spec.attention import Attention, Gate, LatentAttention
+from archspec.spec.masks import Rows
+from archspec.spec.mixers import (
+    CompressSelectAttention,
+    ConvModule,
+    HierarchicalAttention,
+    LinearAttention,
+    LongConv,
+    LshAttention,
+    SelectiveScan,
+    Ssd,
+    Wkv,
+)
+from archspec.spec.mlp import GatedMlp, Identity, LinearOp, Mlp, Moe, ShiftedMlp
+from archspec.spec.node import Choice, Flag, Node, Owner, Real, Size
+from archspec.spec.norms import Norm
+
+
+class ConcatRead(Node):
+    """Streams joined along the width."""
+
+    concat: tuple[str, ...]
+    KEY: ClassVar = "concat"
+
+
+class SumRead(Node):
+    sum: tuple[str, ...]
+    KEY: ClassVar = "sum"
+
+
+class FirstPresentRead(Node):
+    """The first of these streams that exists in this call."""
+
+    first_present: tuple[str, ...]
+    KEY: ClassVar = "first_present"
+
+
+Read = Annotated[str | ConcatRead | SumRead | FirstPresentRead, Choice(by="key", bare="")]
+
+
+class Add(Node):
+    """keep·r + scale·y, where r is the written stream or the output of pre_norm."""
+
+    type: Literal["add"] = "add"
+    keep: Real = 1
+    scale: Real = 1
+    of: Literal["stream", "pre_norm"] = "stream"
+
+
+class Gru(Owner):
+    """A gated recurrent unit joins r and y (arXiv 1910.06764)."""
+
+    type: Literal["gru"] = "gru"
+
+
+class Replace(Node):
+    type: Literal["replace"] = "replace"
+
+
+Residual = Annotated[Add | Gru | Replace, Choice()]
+
+Op = Annotated[
+    Attention
+    | LatentAttention
+    | LinearAttention
+    | SelectiveScan
+    | Ssd
+    | Wkv
+    | LongConv
+    | ConvModule
+    | LshAttention
+    | HierarchicalAttention
+    | CompressSelectAttention
+    | Mlp
+    | GatedMlp
+    | ShiftedMlp
+    | Moe
+    | LinearOp
+    | Identity,
+    Choice(),
+]
+
+
+class Branch(Node):
+    """write ← sum_norm(residual(gate·out_norm(op(pre_norm(read)))))"""
+
+    name: str | None = None
+    read: Read = "x"
+    write: str = "x"
+    rows: Rows | None = None
+    pre_norm: Norm | None = None
+    op: Op
+    out_norm: Norm | None = None
+    gate: Gate | None = None
+    residual: Residual = Add()
+    sum_norm: Norm | None = None
+    KEY: ClassVar = "op"
+
+
+class Parallel(Node):
+    """Branches that all read the values from before the step; writes are applied in the order written."""
+
+    parallel: tuple[Branch, ...]
+    pre_norm: Norm | None = None
+    KEY: ClassVar = "parallel"
+
+
+class MeanPool(Node):
+    type: Literal["mean_pool"] = "mean_pool"
+    stride: Size
+    keep_first: Flag = False
+
+
+class RepeatRows(Node):
+    type: Literal["repeat"] = "repeat"
+    factor: Size
+    keep_first: Flag = False
+
+
+class Resample(Node):
+    resample: Annotated[MeanPool | RepeatRows, Choice()]
+    read: str = "x"
+    write: str = "x"
+    KEY: ClassVar = "resample"
+
+
+Step = Annotated[Branch | Parallel | Resample, Choice(by="key")]
+Body = tuple[Step, ...]
