@@ -18,7 +18,7 @@ class Param:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One layer: which block, and the prefix that replaces `{}` in its parameter paths."""
+    """One layer: which block, and the prefix that replaces `{block}` in its parameter paths."""
 
     block: str
     prefix: str
@@ -26,7 +26,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Program:
-    """`params` maps a path template to its declaration; a template with `{}` stands for one tensor a call.
+    """`params` maps a path template to its declaration; one with `{block}` stands for one tensor a call of that block.
 
     `optional` names main inputs that a caller may leave out, with what stands in: "ones", "zeros" or "positions".
     """
@@ -74,10 +74,16 @@ class Program:
         paths: dict[str, Param] = {}
         for graph in self.graphs():
             for template in self.templates(graph):
-                prefixes = self.prefixes(graph.name) if "{}" in template else [""]
+                prefixes = self.prefixes(graph.name) if "{" in template else [""]
                 for prefix in prefixes:
-                    paths[template.replace("{}", prefix)] = self.params[template]
+                    paths[fill(template, prefix)] = self.params[template]
         return paths
+
+
+def fill(template: str, prefix: str) -> str:
+    """A full parameter path: the template with its `{block}` replaced by a call's prefix."""
+    head, brace, rest = template.partition("}")
+    return prefix + rest if brace and head.startswith("{") else template
 
 
 def calls(node: Node) -> tuple[Call, ...]:

@@ -1,7 +1,7 @@
 """The graph as text: prints, parses and prints the same.
 
 program tiny {"meta": ...}
-param {}.attention.q.weight [64, 64] linear
+param {main}.attention.q.weight [64, 64] linear
 graph main(input_ids: int[B, S]) {
   x = embedding(input_ids) {"rows": 97, "width": 64} <weight=decoder.text.tokens.weight>  # float[B, S, 64]
   return x

@@ -30,6 +30,7 @@ class Scope:
     spec_name: str
     max_length: int
     at_least: dict[str, str]
+    slot: str = ""  # "{block}": stands for the call's prefix in parameter paths
     streams: dict[str, str] = field(default_factory=dict)  # stream -> value
     captures: dict[str, None] = field(default_factory=dict)
 
@@ -58,8 +59,8 @@ class Scope:
                 self.refuse(f"{getattr(thing, 'type', 'this')}.{name}", where)
 
 
-def owner(default: str, weights: str | None) -> str:
-    """Path prefix of parameters: the default, or the shared name ("/s" over the spec, "s" within the layer)."""
-    if weights is None:
-        return default
-    return weights[1:] if weights.startswith("/") else f"{{}}.{weights}"
+    def owner(self, default: str, weights: str | None) -> str:
+        """Path prefix of parameters: the default, or the shared name ("/s" over the spec, "s" within the layer)."""
+        if weights is None:
+            return default
+        return weights[1:] if weights.startswith("/") else f"{self.slot}.{weights}"

@@ -3,7 +3,7 @@
 from typing import Any
 
 from compiler.ir.types import TensorType
-from compiler.lower.context import Scope, owner
+from compiler.lower.context import Scope
 from compiler.lower.find import find
 from compiler.lower.pointwise import pointwise
 
@@ -55,7 +55,7 @@ def _part(s: Scope, part: Any, given: dict[str, str], at: str) -> str:
     module = find("parts", part.type)
     if module is None:
         s.refuse(f"input part {part.type!r}", f"/stacks/{s.stack}/input")
-    home = owner(f"{at}.{part.type}", part.weights)
+    home = s.owner(f"{at}.{part.type}", part.weights)
     x = module.lower(s, part, given, home, f"{at}.{part.type}")
     if part.scale != 1:
         x = s.b.node("scale", x, at=f"{at}.{part.type}.scaled", by=part.scale)

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from compiler.lower.context import Scope, owner
+from compiler.lower.context import Scope
 
 
 def norm(s: Scope, declared: Any, x: str, path: str, at: str) -> str:
     """A Norm of the spec on the last axis; `path` prefixes its parameters, `at` names the value."""
-    home = owner(path, getattr(declared, "weights", None))
+    home = s.owner(path, getattr(declared, "weights", None))
     match declared.type:
         case "rms" | "layer":
             op = "rms_norm" if declared.type == "rms" else "layer_norm"
@@ -29,7 +29,7 @@ def linear(s: Scope, x: str, width: int, path: str, at: str, bias: bool) -> str:
 def pointwise(s: Scope, steps: Sequence[Any], x: str, path: str, at: str) -> str:
     """A `then` list in order; parameters live at `<path>.<index>`."""
     for i, step in enumerate(steps):
-        here, name = owner(f"{path}.{i}", getattr(step, "weights", None)), f"{at}.{i}"
+        here, name = s.owner(f"{path}.{i}", getattr(step, "weights", None)), f"{at}.{i}"
         match step.type:
             case "linear":
                 x = linear(s, x, step.width, here, name, step.bias)

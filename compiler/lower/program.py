@@ -1,5 +1,6 @@
 """A resolved spec becomes a program: inputs and head in the main graph, every distinct layer body one block."""
 
+from dataclasses import replace
 from typing import Any
 
 from archspec.errors import InputError
@@ -8,7 +9,7 @@ from compiler.ir.check import check
 from compiler.ir.graph import Graph, GraphError, Node
 from compiler.ir.program import Call, Param, Program, runs
 from compiler.ir.types import TensorType
-from compiler.lower.context import Outer, Scope, owner
+from compiler.lower.context import Outer, Scope
 from compiler.lower.inputs import lower_input
 from compiler.lower.pointwise import norm, pointwise
 from compiler.lower.steps import lower_body, read
@@ -82,10 +83,10 @@ class _Lowering:
         """One repeat node over all layers of the stack."""
         streams = list(scope.streams)
         types = [scope.type_of(v) for v in scope.streams.values()]
-        scopes = [self.body(scope, stack, i, streams, types) for i in range(len(stack.bodies))]
+        names = [f"{stack.name}_{i}" if len(stack.bodies) > 1 else stack.name for i in range(len(stack.bodies))]
+        scopes = [self.body(scope, stack.bodies[i], name, streams, types) for i, name in enumerate(names)]
         captures = list(dict.fromkeys(name for s in scopes for name in s.captures))
         inputs = dict(zip(streams, types, strict=True)) | {n: scope.outer.types[n] for n in captures}
-        names = [f"{stack.name}_{i}" if len(scopes) > 1 else stack.name for i in range(len(scopes))]
         for name, s in zip(names, scopes, strict=True):
             graph = s.b.graph(*(s.streams[v] for v in streams))
             self.blocks[name] = Graph(name, inputs, graph.nodes, graph.outputs, graph.types)
@@ -98,11 +99,11 @@ class _Lowering:
         self.main.append(Node("repeat", values, outputs, {"calls": runs(layers)}), tuple(types))
         scope.streams.update(zip(streams, outputs, strict=True))
 
-    def body(self, scope: Scope, stack: Any, index: int, streams: list[str], types: list[TensorType]) -> Scope:
-        builder = Builder(f"{stack.name}_{index}", self.params)
-        inner = self.scope(stack, scope.outer, builder)
+    def body(self, scope: Scope, body: Any, name: str, streams: list[str], types: list[TensorType]) -> Scope:
+        builder = Builder(name, self.params)
+        inner = replace(scope, b=builder, slot=f"{{{name}}}", captures={})
         inner.streams = {name: builder.input(name, type_) for name, type_ in zip(streams, types, strict=True)}
-        lower_body(inner, stack.bodies[index])
+        lower_body(inner, body)
         return inner
 
     def head(self, scope: Scope, x: str) -> str:
@@ -120,7 +121,7 @@ class _Lowering:
         if logits.scale != 1:
             x = self.main.node("scale", x, at="head.scaled", by=logits.scale)
         # The bias of a tied head is the head's own.
-        home = owner("head.logits", logits.weights)
+        home = scope.owner("head.logits", logits.weights)
         y = self.main.node(
             "linear", x, at="head.linear", params={"weight": f"{home}.weight"}, kind="head", width=logits.size
         )

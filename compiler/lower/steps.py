@@ -6,7 +6,7 @@ u = read; h = pre_norm(u); y = op(h); y = out_norm(y); y = gate·y; s = keep·r 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from compiler.lower.context import Scope, owner
+from compiler.lower.context import Scope
 from compiler.lower.find import find
 from compiler.lower.pointwise import norm
 
@@ -41,7 +41,7 @@ def parallel(s: Scope, step: Any, names: Iterator[str]) -> None:
     for part in step.parallel:
         name = next(names)
         if step.pre_norm is not None and shared is None:
-            shared = norm(s, step.pre_norm, read(s, part.read, before, name), "{}.pre_norm", "pre_norm")
+            shared = norm(s, step.pre_norm, read(s, part.read, before, name), f"{s.slot}.pre_norm", "pre_norm")
         s.streams[part.write] = branch(s, part, name, before, shared)
 
 
@@ -51,11 +51,11 @@ def branch(s: Scope, part: Any, name: str, before: dict[str, str], normed: str |
     module = find("mixers", part.op.type)
     if module is None:
         s.refuse(f"op {part.op.type!r}", f"/stacks/{s.stack}")
-    home = f"{{}}.{name}"
+    home = f"{s.slot}.{name}"
     h = normed or read(s, part.read, before, name)
     if part.pre_norm is not None:
         h = norm(s, part.pre_norm, h, f"{home}.pre_norm", f"{name}.pre_norm")
-    y = module.lower(s, part.op, h, owner(home, getattr(part.op, "weights", None)), name)
+    y = module.lower(s, part.op, h, s.owner(home, getattr(part.op, "weights", None)), name)
     if part.out_norm is not None:
         y = norm(s, part.out_norm, y, f"{home}.out_norm", f"{name}.out_norm")
     match part.residual.type:

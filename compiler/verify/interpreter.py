@@ -7,7 +7,7 @@ from torch import Tensor
 
 from compiler import ops
 from compiler.ir.graph import Graph, Node
-from compiler.ir.program import Program, calls
+from compiler.ir.program import Program, calls, fill
 from compiler.ops.context import Context
 
 Params = Mapping[str, Tensor]
@@ -43,7 +43,7 @@ def complete_inputs(program: Program, inputs: Mapping[str, Tensor]) -> dict[str,
 def run_graph(
     program: Program, graph: Graph, params: Params, inputs: Mapping[str, Tensor], prefix: str
 ) -> tuple[Tensor, ...]:
-    """Outputs of one graph; `prefix` fills the `{}` of its parameter paths."""
+    """Outputs of one graph; `prefix` fills the `{block}` of its parameter paths."""
     values: dict[str, Tensor] = {name: inputs[name] for name in graph.inputs}
     values[""] = torch.empty(0)
     context = Context(dict(inputs), next((p.dtype for p in params.values()), torch.float64))
@@ -60,7 +60,7 @@ def run_graph(
 def _node(
     node: Node, params: Params, values: Mapping[str, Tensor], prefix: str, context: Context
 ) -> tuple[Tensor, ...]:
-    own = {role: params[path.replace("{}", prefix)] for role, path in node.params.items()}
+    own = {role: params[fill(path, prefix)] for role, path in node.params.items()}
     return tuple(ops.meaning(node.op).run([values[v] for v in node.inputs], own, node.attrs, context))
 
 

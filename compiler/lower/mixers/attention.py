@@ -9,7 +9,7 @@ from compiler.masks.facts import input_names
 
 
 def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
-    s.only(op, at, extra_keys=[], key_map=None, own_projections=None, gate=None, axis=0)
+    s.only(op, at, extra_keys=(), key_map=None, own_projections=None, gate=None, axis=0)
     if op.qk_norm is not None and (
         op.qk_norm.scope == "heads" or (op.qk_norm.scope, op.qk_norm.at) == ("width", "after_position")
     ):
