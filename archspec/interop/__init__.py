@@ -1,0 +1,1 @@
+"""The border: other projects' configurations and tensor names, and ours."""

@@ -1,0 +1,33 @@
+"""Hugging Face configurations: one file for each `model_type`.
+
+To add a family: its file, which ends with `FAMILY = Family(...)`, one line in FAMILIES, and a row in `tests/interop`.
+"""
+
+from difflib import get_close_matches
+from importlib import import_module
+
+from archspec.errors import InputError
+from archspec.interop.hf.family import Family
+
+# model_type in config.json -> module here. Export tries them in this order, so a plainer family stands first.
+FAMILIES = {
+    "llama": "llama",
+    "mistral": "mistral",
+    "qwen2": "qwen2",
+    "qwen3": "qwen3",
+    "gpt2": "gpt2",
+    "bert": "bert",
+    "roberta": "roberta",
+}
+
+
+def family(model_type: object, source: str = "") -> Family:
+    """The importer of a `model_type`; InputError names the nearest one that exists."""
+    if not isinstance(model_type, str) or model_type not in FAMILIES:
+        near = get_close_matches(str(model_type), list(FAMILIES), 1)
+        hint = f", did you mean {near[0]!r}?" if near else ""
+        known = ", ".join(FAMILIES)
+        raise InputError(
+            f"model_type {model_type!r} has no importer{hint}; there are {known}", source=source, path="/model_type"
+        )
+    return import_module(f"{__name__}.{FAMILIES[model_type]}").FAMILY

@@ -1,0 +1,127 @@
+"""Rotary positions in config.json, in both spellings: `rope_parameters` (transformers 5) and `rope_theta` + `rope_scaling`.
+
+Follows transformers 5.23 `modeling_rope_utils.py`: `standardize_rope_params` for what is read from where and the
+`_compute_*_parameters` functions for defaults.
+"""
+
+from collections.abc import Mapping
+from math import log, sqrt
+from typing import Any
+
+from archspec.interop.hf.config import Config
+
+DEFAULT_THETA = 10000.0
+
+
+def read_rope(config: Config, max_length: int, d_head: int, *, partial: bool = False) -> dict[str, Any]:
+    """The `rope` position of the spec. With `partial` the family can rotate a first part of each head only."""
+    # `rope_scaling` wins where both are present; rope_theta inside wins over the one beside.
+    inside = config.group("rope_scaling") or config.group("rope_parameters") or Config({}, config.source)
+    config.group("rope_parameters")
+    beside = config.number("rope_theta", DEFAULT_THETA)
+    share = config.number("partial_rotary_factor", 1.0)
+    # A field on the top level has priority over the one inside (the Phi-3 exception).
+    original = config.get("original_max_position_embeddings")
+    kind = inside.get("rope_type") or inside.get("type") or "default"
+    inside.get("type")
+    theta = inside.number("rope_theta", beside)
+    share = inside.number("partial_rotary_factor", share)
+    scaling = _scaling(inside, kind, max_length, original)
+    inside.finish()
+    out: dict[str, Any] = {"type": "rope", "theta": theta}
+    if share != 1:
+        if not partial:
+            raise config.fail("partial_rotary_factor", f"{share} is not understood here (whole heads are rotated)")
+        out["dims"] = int(d_head * share)
+    if scaling:
+        out["scaling"] = scaling
+    return out
+
+
+def _scaling(rope: Config, kind: str, max_length: int, original: int | None) -> dict[str, Any] | None:
+    def original_length() -> int:
+        inside = rope.integer("original_max_position_embeddings", max_length)
+        return inside if original is None else original
+
+    match kind:
+        case "default":
+            return None
+        case "linear":
+            return {"type": "linear", "factor": rope.number("factor")}
+        case "dynamic":
+            return {"type": "dynamic", "factor": rope.number("factor"), "original_length": max_length}
+        case "llama3":
+            return {
+                "type": "llama3",
+                "factor": rope.number("factor"),
+                "low": rope.number("low_freq_factor"),
+                "high": rope.number("high_freq_factor"),
+                "original_length": original_length(),
+            }
+        case "yarn":
+            length = original_length()
+            factor = rope.number("factor", max_length / length)
+            return {
+                "type": "yarn",
+                "factor": factor,
+                "original_length": length,
+                "beta_fast": rope.number("beta_fast", 32) or 32,
+                "beta_slow": rope.number("beta_slow", 1) or 1,
+                "truncate": rope.flag("truncate", True),
+                "gain": _yarn_gain(rope, factor),
+            }
+        case "longrope":
+            length = original_length()
+            factor = rope.number("factor", max_length / length)
+            gain = 1.0 if factor <= 1 else sqrt(1 + log(factor) / log(length))
+            return {
+                "type": "by_length",
+                "short": list(rope.get("short_factor", ())),
+                "long": list(rope.get("long_factor", ())),
+                "original_length": length,
+                "gain": rope.number("attention_factor", gain),
+            }
+    raise rope.fail("rope_type", f"found {kind!r}, understood are default, dynamic, linear, llama3, longrope, yarn")
+
+
+def _yarn_gain(rope: Config, factor: float) -> float:
+    def mscale(weight: float) -> float:
+        return 1.0 if factor <= 1 else 0.1 * weight * log(factor) + 1.0
+
+    top, bottom = rope.number("mscale", 0), rope.number("mscale_all_dim", 0)
+    return rope.number("attention_factor", mscale(top) / mscale(bottom) if top and bottom else mscale(1))
+
+
+def write_rope(rope: Any, d_head: int) -> dict[str, Any]:
+    """`rope_parameters` for a resolved rope position. What config.json cannot say is left out: the caller reads it back."""
+    out: dict[str, Any] = {"rope_type": "default", "rope_theta": rope.theta}
+    if rope.dims != d_head:
+        out["partial_rotary_factor"] = rope.dims / d_head
+    s = rope.scaling
+    match s and s.type:
+        case "linear" | "dynamic":
+            out |= {"rope_type": s.type, "factor": s.factor}
+        case "llama3":
+            out |= {"rope_type": "llama3", "factor": s.factor, "low_freq_factor": s.low, "high_freq_factor": s.high}
+            out |= {"original_max_position_embeddings": s.original_length}
+        case "yarn":
+            out |= {"rope_type": "yarn", "factor": s.factor, "original_max_position_embeddings": s.original_length}
+            out |= {
+                "beta_fast": s.beta_fast,
+                "beta_slow": s.beta_slow,
+                "truncate": s.truncate,
+                "attention_factor": s.gain,
+            }
+        case "by_length":
+            out |= {"rope_type": "longrope", "short_factor": list(s.short), "long_factor": list(s.long)}
+            out |= {"original_max_position_embeddings": s.original_length, "attention_factor": s.gain}
+    return out
+
+
+def in_old_spelling(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The same configuration with `rope_parameters` written as `rope_theta` and `rope_scaling`."""
+    out = dict(config)
+    rope = dict(out.pop("rope_parameters"))
+    out["rope_theta"] = rope.pop("rope_theta")
+    out["rope_scaling"] = None if rope == {"rope_type": "default"} else rope
+    return out
