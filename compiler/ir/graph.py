@@ -1,12 +1,12 @@
-"""One dataflow graph: immutable nodes in topological order, with a networkx view for questions about paths."""
+"""One dataflow graph: immutable nodes in topological order. Questions about paths go to `compiler.ir.dag`."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
+from heapq import heappop, heappush
 from typing import Any
-
-import networkx as nx
 
 from compiler.ir.types import TensorType
 
@@ -43,15 +43,6 @@ class Graph:
     nodes: tuple[Node, ...]
     outputs: tuple[str, ...]
     types: Mapping[str, TensorType] = field(default_factory=dict, compare=False)
-
-    @cached_property
-    def dag(self) -> nx.DiGraph:
-        """Nodes by name; an edge where one node reads a value of another."""
-        dag: nx.DiGraph = nx.DiGraph()
-        dag.add_nodes_from(node.name for node in self.nodes)
-        for node in self.nodes:
-            dag.add_edges_from((self._producer[v].name, node.name) for v in node.inputs if v in self._producer)
-        return dag
 
     @cached_property
     def _producer(self) -> dict[str, Node]:
@@ -106,14 +97,20 @@ def toposort(nodes: Sequence[Node], inputs: Iterable[str]) -> tuple[Node, ...]:
     if all(_adds(known, node) for node in nodes):
         return tuple(nodes)
     producer = {value: i for i, node in enumerate(nodes) for value in node.outputs}
-    dag: nx.DiGraph = nx.DiGraph()
-    dag.add_nodes_from(range(len(nodes)))
-    for i, node in enumerate(nodes):
-        dag.add_edges_from((producer[v], i) for v in node.inputs if v in producer)
+    sorter = TopologicalSorter({i: {producer[v] for v in node.inputs if v in producer} for i, node in enumerate(nodes)})
     try:
-        return tuple(nodes[i] for i in nx.lexicographical_topological_sort(dag))
-    except nx.NetworkXUnfeasible as error:
+        sorter.prepare()
+    except CycleError as error:
         raise GraphError("the graph has a cycle") from error
+    order: list[int] = []
+    ready: list[int] = list(sorter.get_ready())
+    ready.sort()
+    while ready:
+        order.append(heappop(ready))
+        sorter.done(order[-1])
+        for i in sorter.get_ready():
+            heappush(ready, i)
+    return tuple(nodes[i] for i in order)
 
 
 def _adds(known: set[str], node: Node) -> bool:
