@@ -58,7 +58,6 @@ class Scope:
             if getattr(thing, name, default) != default:
                 self.refuse(f"{getattr(thing, 'type', 'this')}.{name}", where)
 
-
     def owner(self, default: str, weights: str | None) -> str:
         """Path prefix of parameters: the default, or the shared name ("/s" over the spec, "s" within the layer)."""
         if weights is None:

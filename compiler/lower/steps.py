@@ -6,14 +6,15 @@ u = read; h = pre_norm(u); y = op(h); y = out_norm(y); y = gate·y; s = keep·r 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from archspec.spec.resolved import branch_names
 from compiler.lower.context import Scope
 from compiler.lower.find import find
-from compiler.lower.pointwise import norm
+from compiler.lower.pointwise import norm, projected_gate
 
 
 def lower_body(s: Scope, body: Sequence[Any]) -> None:
     """All steps of one layer; `s.streams` holds the streams before and after."""
-    names = branch_names(body)
+    names = iter(branch_names(body))
     for step in body:
         if hasattr(step, "op"):
             s.streams[step.write] = branch(s, step, next(names), s.streams, None)
@@ -21,17 +22,6 @@ def lower_body(s: Scope, body: Sequence[Any]) -> None:
             parallel(s, step, names)
         else:
             s.refuse(f"resample {step.resample.type!r}", f"/stacks/{s.stack}")
-
-
-def branch_names(body: Sequence[Any]) -> Iterator[str]:
-    """Each branch's `name`, else its op type; a repeated one gets _2, _3."""
-    seen: dict[str, int] = {}
-    for step in body:
-        for part in getattr(step, "parallel", [step]):
-            if hasattr(part, "op"):
-                base = part.name or part.op.type
-                seen[base] = seen.get(base, 0) + 1
-                yield base if seen[base] == 1 else f"{base}_{seen[base]}"
 
 
 def parallel(s: Scope, step: Any, names: Iterator[str]) -> None:
@@ -47,7 +37,7 @@ def parallel(s: Scope, step: Any, names: Iterator[str]) -> None:
 
 def branch(s: Scope, part: Any, name: str, before: dict[str, str], normed: str | None) -> str:
     """The new value of the stream that the branch writes. `normed`: the shared pre_norm of a parallel step."""
-    s.only(part, name, rows=None, gate=None)
+    s.only(part, name, rows=None)
     module = find("mixers", part.op.type)
     if module is None:
         s.refuse(f"op {part.op.type!r}", f"/stacks/{s.stack}")
@@ -58,6 +48,8 @@ def branch(s: Scope, part: Any, name: str, before: dict[str, str], normed: str |
     y = module.lower(s, part.op, h, s.owner(home, getattr(part.op, "weights", None)), name)
     if part.out_norm is not None:
         y = norm(s, part.out_norm, y, f"{home}.out_norm", f"{name}.out_norm")
+    if part.gate is not None:
+        y = gate(s, part.gate, y, h, f"{home}.gate", f"{name}.gate")
     match part.residual.type:
         case "add":
             r = s.streams[part.write] if part.residual.of == "stream" else h
@@ -67,6 +59,15 @@ def branch(s: Scope, part: Any, name: str, before: dict[str, str], normed: str |
     if part.sum_norm is not None:
         y = norm(s, part.sum_norm, y, f"{home}.sum_norm", f"{name}.sum_norm")
     return y
+
+
+def gate(s: Scope, declared: Any, y: str, h: str, path: str, at: str) -> str:
+    """y · fn(g): g learned, or projected from the branch input h."""
+    home, function = s.owner(path, declared.weights), None if declared.fn == "identity" else declared.fn
+    if declared.type == "learned":
+        params = {"weight": f"{home}.weight"}
+        return s.b.node("learned_gate", y, at=at, params=params, kind="norm", function=function, of=declared.of)
+    return projected_gate(s, declared, y, h, s.width(y), home, at)
 
 
 def read(s: Scope, what: Any, streams: dict[str, str], at: str) -> str:

@@ -49,7 +49,7 @@ def _atom(mask: Mask, i: Tensor, j: Tensor, total: int, named: dict[str, Tensor]
             return given[:, None] if given.dim() == 3 else given
         case "label":
             q, k = named[mask["queries"]][:, None, :, None], named[mask["keys"]][:, None, None, :]
-            return q == k if mask.get("match", "equal") == "equal" else k <= q
+            return q == k if mask.get("compare", "equal") == "equal" else k <= q
         case "not":
             return ~of(mask["of"])
         case "and":

@@ -54,6 +54,10 @@ class Op:
     def flops(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> Flops:
         return Flops()
 
+    def active_share(self, attrs: Attrs) -> float:
+        """The part of this node's own parameters that one token uses (a mixture: chosen over all experts)."""
+        return 1.0
+
     def state(self, inputs: Sequence[TensorType], attrs: Attrs) -> tuple[StateTensor, ...]:
         return ()
 

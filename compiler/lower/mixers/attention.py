@@ -4,12 +4,12 @@ from typing import Any
 
 from compiler.lower.context import Scope
 from compiler.lower.find import find
-from compiler.lower.pointwise import linear, norm
+from compiler.lower.pointwise import activation, linear, norm, projected_gate
 from compiler.masks.facts import input_names
 
 
 def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
-    s.only(op, at, extra_keys=(), key_map=None, own_projections=None, gate=None, axis=0)
+    s.only(op, at, extra_keys=(), key_map=None, own_projections=None, axis=0)
     if op.qk_norm is not None and (
         op.qk_norm.scope == "heads" or (op.qk_norm.scope, op.qk_norm.at) == ("width", "after_position")
     ):
@@ -48,7 +48,22 @@ def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
     y = s.b.node("merge_heads", y, at=f"{at}.joined")
     if op.inner_norm is not None and op.inner_norm.scope != "head":
         y = norm(s, op.inner_norm.norm, y, f"{home}.inner_norm", f"{at}.inner_norm")
+    if op.gate is not None:
+        y = _gated(s, op, y, h, home, at)
     return linear(s, y, s.width(h), f"{home}.o", f"{at}.o", "o" in op.bias)
+
+
+def _gated(s: Scope, op: Any, y: str, h: str, home: str, at: str) -> str:
+    """The gate on the joined heads, from the branch input."""
+    if op.gate.type != "projected":
+        s.refuse("a learned gate on the joined heads", at)
+    path = s.owner(f"{home}.gate", op.gate.weights)
+    if op.gate.of == "channel":
+        return projected_gate(s, op.gate, y, h, s.width(y), path, f"{at}.gate")
+    g = activation(s, op.gate.fn, linear(s, h, op.n_heads, path, f"{at}.gate", False), f"{at}.gate.act")
+    g = s.b.node("split_heads", g, at=f"{at}.gate.heads", heads=op.n_heads)  # (B, H, S, 1)
+    y = s.b.node("split_heads", y, at=f"{at}.by_head", heads=op.n_heads)
+    return s.b.node("merge_heads", s.b.node("mul", y, g, at=f"{at}.gate.product"), at=f"{at}.gated")
 
 
 def _source(s: Scope, op: Any, h: str) -> tuple[str, str, bool]:

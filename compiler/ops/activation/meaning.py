@@ -13,12 +13,18 @@ from compiler.ops.context import Context
 def activate(x: Tensor, kind: str) -> Tensor:
     """Each activation by its formula; `gelu` is the erf form, `gelu_tanh` the tanh form (GPT-2's gelu_new)."""
     match kind:
-        case "identity":
-            return x
         case "relu":
             return torch.relu(x)
-        case "relu_squared":
+        case "relu2":
             return torch.relu(x) ** 2
+        case "relu6":
+            return x.clamp(0, 6)
+        case "leaky_relu":
+            return torch.where(x > 0, x, 0.01 * x)
+        case "elu":
+            return F.elu(x)
+        case "mish":
+            return x * torch.tanh(F.softplus(x))
         case "gelu":
             return x * 0.5 * (1 + torch.erf(x / math.sqrt(2)))
         case "gelu_tanh":

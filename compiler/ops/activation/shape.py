@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from compiler.ir.types import TensorType
 from compiler.ops.base import REQUIRED, Attrs, Op
 
-KINDS = ("identity", "relu", "relu_squared", "gelu", "gelu_tanh", "gelu_quick", "silu", "sigmoid", "tanh", "softplus",
-         "elu_plus_one", "exp", "softmax")  # fmt: skip
+FUNCTIONS = (
+    "relu", "relu2", "relu6", "leaky_relu", "gelu", "gelu_tanh", "gelu_quick", "silu", "sigmoid", "tanh", "softplus",
+    "elu", "mish", "elu_plus_one", "exp", "softmax",
+)  # fmt: skip
 
 
 class Activation(Op):
@@ -14,7 +16,7 @@ class Activation(Op):
     fields = {"function": REQUIRED}
 
     def check(self, inputs: Sequence[TensorType], attrs: Attrs) -> str | None:
-        return None if attrs["function"] in KINDS else f"no activation {attrs['function']!r}"
+        return None if attrs["function"] in FUNCTIONS else f"no activation {attrs['function']!r}"
 
 
 OP = Activation()

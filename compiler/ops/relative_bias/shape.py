@@ -1,4 +1,4 @@
-"""Bias (1, H, S, T) from a learned table by distance j - i: weight (buckets, heads) (T5, arXiv 1910.10683, section 2.1).
+"""Bias (1, H, S, T) from a learned table by distance j - i: weight (buckets, heads) (T5, arXiv 1910.10683).
 
 distance: log_buckets {buckets, max, sides}: half exact, half logarithmic up to `max`; two sides split the buckets by
 sign. exact {max}: clipped to ±max. clip {left, right}. Bucketing follows transformers' _relative_position_bucket.

@@ -1,4 +1,4 @@
-"""Fixed sines and cosines of the positions (Vaswani et al. 2017, arXiv 1706.03762, section 3.5): (B, S) -> (B, S, width).
+"""Fixed sines and cosines of the positions (Vaswani et al. 2017, arXiv 1706.03762): (B, S) -> (B, S, width).
 
 layout "interleaved": sin, cos, sin, cos; "halves": [sin | cos]. ladder "open": 10000^(-2i/width) (the paper);
 "closed": the last frequency is exactly 1/10000 (tensor2tensor, fairseq). `offset` is added to the positions.

@@ -1,0 +1,49 @@
+"""A mixture of experts: router, chosen experts, and an expert that every token uses."""
+
+from typing import Any
+
+from compiler.lower.context import Scope
+from compiler.lower.mixers import gated_mlp, mlp
+from compiler.lower.pointwise import linear
+
+
+def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
+    y = chosen(s, op, h, home, at)
+    if op.shared is None:
+        return y
+    dense = gated_mlp if op.shared.expert.type == "gated_mlp" else mlp
+    shared = dense.lower(s, op.shared.expert, h, f"{home}.shared", f"{at}.shared")
+    if op.shared.gate == "sigmoid":
+        gate = linear(s, h, 1, f"{home}.shared_gate", f"{at}.shared_gate", False)
+        gate = s.b.node("activation", gate, at=f"{at}.shared_gate.act", function="sigmoid")
+        shared = s.b.node("mul", shared, gate, at=f"{at}.shared.gated")
+    return s.b.node("add", y, shared, at=f"{at}.all")
+
+
+def chosen(s: Scope, op: Any, h: str, home: str, at: str) -> str:
+    router, expert = op.router, op.expert
+    s.only(router, at, capacity=None, identity_experts=0)
+    if router.later_choices.type != "always":
+        s.refuse(f"later_choices {router.later_choices.type!r}", at)
+    if expert.inner_norm is not None:
+        s.refuse("a norm inside an expert", at)
+    logits = linear(s, h, op.n_experts, f"{home}.router", f"{at}.router.logits", router.bias)
+    groups = router.groups
+    kept = {"groups": groups.count, "groups_keep": groups.keep, "groups_score": groups.score} if groups else {}
+    weights = s.b.node(
+        "router", logits, at=f"{at}.router", outputs=("weights", "index"), kind="norm",
+        params={"select_bias": f"{home}.router.select_bias"} if router.select_bias else {},
+        top_k=router.top_k, score=router.score, select_bias=router.select_bias,
+        weights=router.weights.type, eps=getattr(router.weights, "eps", 0), scale=router.scale,
+        at_least=s.at_least["router"], **kept,
+    )  # fmt: skip
+    gated = expert.type == "gated_mlp"
+    roles = ["gate", "up", "down"] if gated else ["up", "down"]
+    params = {role: f"{home}.experts.{role}.weight" for role in roles}
+    params |= {f"{role}_bias": f"{home}.experts.{role}.bias" for role in expert.bias}
+    return s.b.node(
+        "experts", h, weights, weights.replace(".weights", ".index"), at=f"{at}.experts", params=params, kind="expert",
+        n_experts=op.n_experts, top_k=router.top_k, d_ff=expert.d_ff, gated=gated,
+        function=None if expert.activation == "identity" else expert.activation, bias=list(expert.bias),
+        up_offset=getattr(expert, "up_offset", 0), clamp=getattr(expert, "clamp", None), weigh=router.weigh,
+    )  # fmt: skip

@@ -1,0 +1,34 @@
+"""Feed-forward experts, each token through its chosen ones.
+
+x (B, S, d), weights (B, S, K), indices (B, S, K) -> (B, S, d). Parameters hold all experts: gate and up (E, F, d), down
+(E, d, F), biases (E, F) and (E, d). `weigh` "output" multiplies an expert's output by its weight, "input" its input.
+"""
+
+from collections.abc import Sequence
+
+from compiler.ir.types import TensorType
+from compiler.ops.base import REQUIRED, Attrs, Env, Flops, Op
+
+
+class Experts(Op):
+    name = "experts"
+    fields = {"n_experts": REQUIRED, "top_k": REQUIRED, "d_ff": REQUIRED, "gated": REQUIRED, "function": None,
+              "bias": [], "up_offset": 0, "clamp": None, "weigh": "output"}  # fmt: skip
+    n_inputs = (3, 3)
+
+    def params(self, inputs: Sequence[TensorType], attrs: Attrs) -> dict[str, tuple[int, ...]]:
+        e, f, d = attrs["n_experts"], attrs["d_ff"], int(inputs[0].shape[-1])
+        shapes = {"gate": (e, f, d)} if attrs["gated"] else {}
+        shapes |= {"up": (e, f, d), "down": (e, d, f)}
+        return shapes | {f"{role}_bias": (e, d if role == "down" else f) for role in attrs.get("bias", [])}
+
+    def active_share(self, attrs: Attrs) -> float:
+        return float(attrs["top_k"] / attrs["n_experts"])
+
+    def flops(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> Flops:
+        matrices = 3 if attrs["gated"] else 2
+        n = 2 * inputs[0].elements(env) * attrs["d_ff"] * matrices * attrs["top_k"]
+        return Flops(n, n)
+
+
+OP = Experts()

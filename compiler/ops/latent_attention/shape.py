@@ -1,0 +1,47 @@
+"""Attention over compressed keys and values (DeepSeek-V2, arXiv 2405.04434, section 2.1), after the down projections.
+
+Inputs: q (B, H, S, nope + rope) with its rope part rotated, latents c (B, S, rank), one rotary key k_rope
+(B, 1, S, rope), key mask. `kv_up` (H·(nope + value), rank) expands c by head to [k_nope | v]. Only c and k_rope are
+kept between steps.
+"""
+
+from collections.abc import Sequence
+
+from compiler.ir.types import TensorType, size
+from compiler.masks.facts import cache_limit, looks_ahead
+from compiler.masks.pairs import visible_pairs
+from compiler.ops.base import REQUIRED, Attrs, Env, Flops, Op, StateTensor
+
+
+class LatentAttention(Op):
+    name = "latent_attention"
+    fields = {"mask": REQUIRED, "scale": REQUIRED, "d_nope": REQUIRED, "d_value": REQUIRED, "at_least": "fp32"}
+    n_inputs = (4, 4)
+
+    def infer(self, inputs: Sequence[TensorType], attrs: Attrs) -> tuple[TensorType, ...]:
+        return (TensorType(inputs[0].dtype, (*inputs[0].shape[:3], attrs["d_value"])),)
+
+    def params(self, inputs: Sequence[TensorType], attrs: Attrs) -> dict[str, tuple[int, ...]]:
+        width = int(inputs[0].shape[1]) * (attrs["d_nope"] + attrs["d_value"])
+        return {"kv_up": (width, int(inputs[1].shape[-1]))}
+
+    def flops(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> Flops:
+        b, heads, s, d = (size(x, env) for x in inputs[0].shape)
+        expand = 2 * b * env["T"] * int(inputs[1].shape[-1]) * heads * (attrs["d_nope"] + attrs["d_value"])
+        per_pair = 2 * b * heads * (d + attrs["d_value"])
+        exact = per_pair * visible_pairs(attrs["mask"], s, env["T"])
+        return Flops(expand + per_pair * s * env["T"], expand + exact)
+
+    def state(self, inputs: Sequence[TensorType], attrs: Attrs) -> tuple[StateTensor, ...]:
+        limit = cache_limit(attrs["mask"])
+        b, rank, rope = inputs[1].shape[0], inputs[1].shape[-1], inputs[2].shape[-1]
+        return (
+            StateTensor("c", (b, "T", rank), "cache", limit=limit),
+            StateTensor("k_rope", (b, 1, "T", rope), "cache", limit=limit),
+        )
+
+    def lookahead(self, attrs: Attrs) -> str | None:
+        return f"its mask {attrs['mask']['type']!r} sees later positions" if looks_ahead(attrs["mask"]) else None
+
+
+OP = LatentAttention()
