@@ -16,5 +16,5 @@ def run(inputs: list[Tensor], params: dict[str, Tensor], attrs: Attrs, ctx: Cont
             return ((mask.long().cumsum(1) - 1).clamp(min=0),)
         case "count_nonpad":
             real = (ids != attrs["pad_id"]).long()
-            return (real.cumsum(1) * real + attrs["pad_id"],)
+            return (real.cumsum(1) * real,)
     return (torch.arange(ids.shape[1], device=ids.device).expand(ids.shape[:2]),)
