@@ -5,6 +5,7 @@ Legend: B batch, S new tokens, T total tokens (past and new), H heads, G key/val
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 from compiler.ir.types import TensorType
@@ -42,6 +43,7 @@ class Op:
     name: str = ""
     fields: Mapping[str, Any] = {}  # attribute -> default; REQUIRED marks one without default
     n_inputs: tuple[int, int | None] = (1, 1)  # fewest, most (None: any)
+    view: bool = False  # the outputs are views of the first input: no memory, no work
 
     def infer(self, inputs: Sequence[TensorType], attrs: Attrs) -> tuple[TensorType, ...]:
         """Types of the outputs."""
@@ -57,6 +59,15 @@ class Op:
     def active_share(self, attrs: Attrs) -> float:
         """The part of this node's own parameters that one token uses (a mixture: chosen over all experts)."""
         return 1.0
+
+    def touched(self, role: str, shape: tuple[int, ...], attrs: Attrs, tokens: int) -> float:
+        """Elements of a parameter that `tokens` tokens together read: all, the rows asked for, or the experts chosen
+        (distinct ones, if tokens choose evenly and apart)."""
+        return prod(shape) * (1 - (1 - self.active_share(attrs)) ** tokens)
+
+    def scores(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> int:
+        """Elements of the score matrix that an attention kernel which is not fused holds in memory."""
+        return 0
 
     def state(self, inputs: Sequence[TensorType], attrs: Attrs) -> tuple[StateTensor, ...]:
         return ()

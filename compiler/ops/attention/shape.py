@@ -35,11 +35,17 @@ class Attention(Op):
 
     def flops(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> Flops:
         b, heads, s, d = (size(x, env) for x in inputs[0].shape)
-        total = size(inputs[1].shape[2], env) if attrs.get("cross") else env["T"]
+        total = keys(inputs[1], env)
         per_pair = 2 * b * heads * (d + int(inputs[2].shape[3]))
         return Flops(per_pair * s * total, per_pair * visible_pairs(attrs["mask"], s, total))
 
+    def scores(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> int:
+        b, heads, s = (size(x, env) for x in inputs[0].shape[:3])
+        return b * heads * s * keys(inputs[1], env)
+
     def state(self, inputs: Sequence[TensorType], attrs: Attrs) -> tuple[StateTensor, ...]:
+        if not attrs.get("cross") and inputs[1].shape[2] != "S":
+            return ()  # a stack that runs once, over all of its source
         kind = "cross" if attrs.get("cross") else "cache"
         limit = None if attrs.get("cross") else cache_limit(attrs["mask"])
         time = inputs[1].shape[2] if attrs.get("cross") else "T"
@@ -52,6 +58,11 @@ class Attention(Op):
         if attrs.get("cross") or not looks_ahead(attrs["mask"]):
             return None
         return f"attention with the mask {attrs['mask']['type']!r} sees later positions"
+
+
+def keys(k: TensorType, env: Env) -> int:
+    """Keys that a query may see: past and new ones where k holds the new tokens, else all of the source."""
+    return env["T"] if k.shape[2] == "S" else size(k.shape[2], env)
 
 
 OP = Attention()

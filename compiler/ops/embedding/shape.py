@@ -16,5 +16,8 @@ class Embedding(Op):
     def params(self, inputs: Sequence[TensorType], attrs: Attrs) -> dict[str, tuple[int, ...]]:
         return {"weight": (attrs["rows"], attrs["width"])}
 
+    def touched(self, role: str, shape: tuple[int, ...], attrs: Attrs, tokens: int) -> float:
+        return min(tokens, int(attrs["rows"])) * int(attrs["width"])
+
 
 OP = Embedding()

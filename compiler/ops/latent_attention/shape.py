@@ -32,6 +32,10 @@ class LatentAttention(Op):
         exact = per_pair * visible_pairs(attrs["mask"], s, env["T"])
         return Flops(expand + per_pair * s * env["T"], expand + exact)
 
+    def scores(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> int:
+        b, heads, s = (size(x, env) for x in inputs[0].shape[:3])
+        return b * heads * s * env["T"]
+
     def state(self, inputs: Sequence[TensorType], attrs: Attrs) -> tuple[StateTensor, ...]:
         limit = cache_limit(attrs["mask"])
         b, rank, rope = inputs[1].shape[0], inputs[1].shape[-1], inputs[2].shape[-1]

@@ -8,6 +8,7 @@ from compiler.ops.base import Attrs, Op
 
 class MergeHeads(Op):
     name = "merge_heads"
+    view = True
 
     def infer(self, inputs: Sequence[TensorType], attrs: Attrs) -> tuple[TensorType, ...]:
         b, heads, s, width = inputs[0].shape

@@ -8,6 +8,7 @@ from compiler.ops.base import REQUIRED, Attrs, Op
 
 class Split(Op):
     name = "split"
+    view = True
     fields = {"sizes": REQUIRED}
 
     def check(self, inputs: Sequence[TensorType], attrs: Attrs) -> str | None:
