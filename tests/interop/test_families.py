@@ -1,0 +1,107 @@
+"""Every family against transformers: the spec means what their model computes, and the configuration comes back."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import transformers
+from safetensors import safe_open
+
+from archspec.interop.huggingface import export_config
+from archspec.interop.recipe import sources
+from archspec.interop.source import open_source
+from archspec.spec import load_spec, resolve
+from compiler.lower.program import lower
+from compiler.verify.interpreter import interpret
+from compiler.weights import load, open_weights
+from tests.interop.tiny import VOCABULARY, Case
+
+IDS = torch.randint(5, VOCABULARY, (2, 11), generator=torch.Generator().manual_seed(0))
+
+
+def logits_here(folder: Path, ids: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+    source = open_source(folder)
+    program = lower(resolve(source.spec))
+    params = {path: param.shape for path, param in program.parameter_paths().items()}
+    weights = load(params, source.tensors, open_weights(folder), torch.float64)
+    inputs = {"input_ids": ids} | ({} if mask is None else {"attention_mask": mask})
+    return next(iter(interpret(program, weights, inputs).values()))
+
+
+def test_means_what_transformers_computes(saved: tuple[Case, Path]) -> None:
+    _, folder = saved
+    theirs = transformers.AutoModelForCausalLM if "Causal" in head_class(folder) or "LMHead" in head_class(folder) else transformers.AutoModelForMaskedLM
+    model = theirs.from_pretrained(folder, dtype=torch.float64, attn_implementation="eager").eval()
+    with torch.no_grad():
+        expected = model(IDS).logits
+    # float64 on both sides, so that what remains is their float32 rotary table.
+    torch.testing.assert_close(logits_here(folder, IDS), expected, atol=1e-5, rtol=1e-5)
+
+
+def head_class(folder: Path) -> str:
+    return json.loads((folder / "config.json").read_text())["architectures"][0]
+
+
+def test_reads_exactly_what_the_forward_reads(saved: tuple[Case, Path]) -> None:
+    case, folder = saved
+    model = case.build()
+    model(IDS).logits.sum().backward()
+    stored = set(safe_open(folder / "model.safetensors", "pt").keys())
+    used = {name for name, p in model.named_parameters(remove_duplicate=False) if p.grad is not None} & stored
+    tensors = open_source(folder).tensors.matched(stored)
+    assert {name for recipe in tensors.recipes.values() for name in sources(recipe)} == used
+    assert set(tensors.unread) | set(tensors.copies) == stored - used
+
+
+def test_paths_are_those_of_the_lowered_program(saved: tuple[Case, Path]) -> None:
+    source = open_source(saved[1])
+    assert set(lower(resolve(source.spec)).parameter_paths()) == set(source.tensors.recipes)
+
+
+def test_an_unedited_import_exports_the_same_file(saved: tuple[Case, Path]) -> None:
+    spec = open_source(saved[1]).spec
+    assert export_config(spec) == (saved[1] / "config.json").read_text()
+
+
+def test_without_origin_the_export_means_the_same(saved: tuple[Case, Path], tmp_path: Path) -> None:
+    case, folder = saved
+    document = dict(open_source(folder).spec._document)
+    document.pop("origin")
+    (tmp_path / "config.json").write_text(export_config(load_spec(document)))
+    config = transformers.AutoConfig.from_pretrained(tmp_path)
+    again = getattr(transformers, config.architectures[0])(config)
+    shapes = {name: p.shape for name, p in case.build().named_parameters()}
+    assert {name: p.shape for name, p in again.named_parameters()} == shapes
+
+
+def test_an_edit_replaces_what_it_changes_and_keeps_the_rest(saved: tuple[Case, Path]) -> None:
+    original = json.loads((saved[1] / "config.json").read_text())
+    document = json.loads(json.dumps(open_source(saved[1]).spec._document))
+    (stack,) = document["stacks"].values()
+    first = next(iter(stack["blocks"].values()))
+    first[1]["op"]["d_ff"] = 56
+    edited = json.loads(export_config(load_spec(document)))
+    width = {"gpt2": "n_inner"}.get(original["model_type"], "intermediate_size")
+    assert edited == original | {width: 56}
+
+
+def test_the_bare_model_has_no_head(saved: tuple[Case, Path], tmp_path: Path) -> None:
+    case, _ = saved
+    model = case.save(tmp_path, case.bare)
+    source = open_source(tmp_path)
+    assert source.spec.head is None
+    with torch.no_grad():
+        expected = model.double()(IDS).last_hidden_state
+    torch.testing.assert_close(logits_here(tmp_path, IDS), expected, atol=1e-5, rtol=1e-5)
+    if "Bert" in case.bare or "Roberta" in case.bare:
+        matched = source.tensors.matched(safe_open(tmp_path / "model.safetensors", "pt").keys())
+        assert set(matched.unread) == {"pooler.dense.weight", "pooler.dense.bias"}
+
+
+@pytest.mark.parametrize("name", ["surprise", "attn_logit_softcapping", "per_layer_config"])
+def test_an_unknown_field_is_refused_by_name(saved: tuple[Case, Path], tmp_path: Path, name: str) -> None:
+    fields = json.loads((saved[1] / "config.json").read_text()) | {name: {"a": 1}}
+    (tmp_path / "config.json").write_text(json.dumps(fields))
+    with pytest.raises(Exception, match=f"/{name}.*is not understood"):
+        open_source(tmp_path)
