@@ -12,6 +12,9 @@ from compiler.ir.types import TensorType
 class Outer:
     """Values of the main graph that a block may capture, by capture name."""
 
+    main: Builder
+    optional: dict[str, str]  # main inputs that may be absent -> what stands in
+    ids: dict[str, str]  # such an input -> the input whose shape it takes
     values: dict[str, str] = field(default_factory=dict)  # capture name -> main value
     types: dict[str, TensorType] = field(default_factory=dict)
 
@@ -39,8 +42,15 @@ class Scope:
         self.captures.setdefault(name)
         return self.b.input(name, self.outer.types[name])
 
-    def has(self, name: str) -> bool:
-        return name in self.outer.types
+    def capture_input(self, name: str, shape: tuple[int | str, ...], stand_in: str | None = None) -> str:
+        """A model input (int) that a block reads by name; without `stand_in` the caller must give it."""
+        if name not in self.outer.types:
+            type_ = TensorType("int", shape)
+            self.outer.offer(name, self.outer.main.input(name, type_), type_)
+            if stand_in:
+                self.outer.optional[name] = stand_in
+                self.outer.ids[name] = next(iter(self.outer.main.inputs))
+        return self.capture(name)
 
     def type_of(self, value: str) -> TensorType:
         return self.b.types[value]

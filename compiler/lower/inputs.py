@@ -8,13 +8,10 @@ from compiler.lower.find import find
 from compiler.lower.pointwise import pointwise
 
 
-def lower_input(
-    s: Scope, declared: Any, lengths: tuple[str, str], optional: dict[str, str], ids: dict[str, str]
-) -> str:
+def lower_input(s: Scope, declared: Any, lengths: tuple[str, str]) -> str:
     """One Input of stack `s`; offers `positions` and `attention_mask` to the blocks. Returns (B, new, d_model).
 
-    lengths: symbols for new and total tokens. optional: filled with the inputs a caller may leave out.
-    ids: filled with, for each optional input, the input whose shape it takes.
+    lengths: symbols for new and total tokens.
     """
     new, total = lengths
     kind = next((p for p in declared.sum if p.type in ("tokens", "adaptive_tokens")), None)
@@ -31,8 +28,8 @@ def lower_input(
     )
     source = s.b.input(ids_name, given_type)
     mask = s.b.input(mask_name, TensorType("int", ("B", total)))
-    optional[mask_name] = "ones"
-    ids[mask_name] = ids_name
+    s.outer.optional[mask_name] = "ones"
+    s.outer.ids[mask_name] = ids_name
     at = f"{s.stack}.{declared.name}"
     fields = {"counts": declared.positions.type, "given": getattr(declared.positions, "name", position_name)}
     if declared.positions.type == "count_nonpad":
@@ -46,8 +43,8 @@ def lower_input(
         y = _part(s, part, given, at)
         x = s.b.node("add", x, y, at=f"{at}.sum") if x else y
         if part.type == "token_types":
-            optional[part.name] = "zeros"
-            ids[part.name] = ids_name
+            s.outer.optional[part.name] = "zeros"
+            s.outer.ids[part.name] = ids_name
     return pointwise(s, declared.then, x, f"{at}.then", f"{at}.then")
 
 

@@ -36,7 +36,7 @@ class _Lowering:
         offers: dict[str, tuple[str, str]] = {}  # stack -> its output and padding mask in main
         out = ""
         for stack in self.resolved.stacks.values():
-            scope = self.scope(stack, Outer())
+            scope = self.scope(stack, Outer(self.main, self.optional, self.ids))
             for name, (value, mask) in offers.items():
                 scope.outer.offer(name, value, self.main.types[value])
                 scope.outer.offer(f"{name}.attention_mask", mask, self.main.types[mask])
@@ -65,7 +65,7 @@ class _Lowering:
         lengths = ("S", "T") if last else (f"S_{stack.name}", f"S_{stack.name}")
         if len(stack.inputs) > 1:
             scope.refuse("several inputs of one stack", f"/stacks/{stack.name}/input")
-        values = {i.name: lower_input(scope, i, lengths, self.optional, self.ids) for i in stack.inputs}
+        values = {i.name: lower_input(scope, i, lengths) for i in stack.inputs}
         first = next(iter(values.values()))
         scope.outer.offer("input", first, scope.type_of(first))
         for stream, source in stack.streams.items():

@@ -71,3 +71,12 @@ def input_names(mask: Mask) -> list[str]:
         case "by_length":
             names = [*input_names(mask["then"]), *input_names(mask["otherwise"])]
     return list(dict.fromkeys(names))
+
+
+def pair_names(mask: Mask) -> set[str]:
+    """Names of the inputs that hold one value for each (query, key) pair."""
+    parts = mask.get("of", [])
+    parts = parts if isinstance(parts, list | tuple) else [parts]
+    inner = [p for p in (*parts, mask.get("then"), mask.get("otherwise")) if isinstance(p, Mapping)]
+    own = {mask["name"]} if mask["type"] == "input" else set()
+    return own.union(*(pair_names(p) for p in inner))

@@ -5,7 +5,7 @@ from typing import Any
 from compiler.lower.context import Scope
 from compiler.lower.find import find
 from compiler.lower.pointwise import activation, linear, norm, projected_gate
-from compiler.masks.facts import input_names
+from compiler.masks.facts import input_names, pair_names
 
 
 def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
@@ -37,7 +37,7 @@ def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
         q, k = _qk_norm(s, norms, q, k, home, at)
     mask = op.mask.model_dump(mode="json", exclude_none=True)
     names = input_names(mask)
-    given = [s.capture(name) for name in names]
+    given = [_mask_input(s, name, mask, q, k) for name in names]
     y = s.b.node(
         "attention", q, k, v, key_mask, *given, *(value for value, _ in biases), at=f"{at}.core",
         mask=mask, scale=op.scale, softcap=op.softcap, mask_inputs=names, bias_at=[where for _, where in biases],
@@ -51,6 +51,14 @@ def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
     if op.gate is not None:
         y = _gated(s, op, y, h, home, at)
     return linear(s, y, s.width(h), f"{home}.o", f"{at}.o", "o" in op.bias)
+
+
+def _mask_input(s: Scope, name: str, mask: Any, q: str, k: str) -> str:
+    """A model input that the mask reads: pairs (B, S, T) for `input` atoms, rows (B, T) for all others."""
+    total = s.type_of(s.capture("attention_mask")).shape[1]
+    if name in pair_names(mask):
+        return s.capture_input(name, ("B", s.type_of(q).shape[2], s.type_of(k).shape[2]))
+    return s.capture_input(name, ("B", total), "zeros" if name == "prefix" else None)
 
 
 def _gated(s: Scope, op: Any, y: str, h: str, home: str, at: str) -> str:

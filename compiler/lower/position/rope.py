@@ -9,7 +9,7 @@ def lower(s: Scope, term: Any, q: str, k: str, home: str, at: str) -> tuple[str,
     s.only(term, at, decay_base=None)
     if term.scaling is not None and term.scaling.type == "dynamic":
         s.refuse("rope scaling 'dynamic'", at)
-    positions = s.capture("positions" if term.ids is None else term.ids)
+    positions = s.capture("positions") if term.ids is None else s.capture_input(term.ids, ("B", s.type_of(q).shape[2]))
     scaling = None if term.scaling is None else term.scaling.model_dump(mode="json", exclude_none=True)
     fields = {"theta": term.theta, "dims": term.dims, "pairing": term.pairing, "offset": term.offset,
               "ladder": term.ladder, "scaling": scaling, "max_length": s.max_length,
