@@ -44,6 +44,10 @@ class Program:
         yield self.main
         yield from self.blocks.values()
 
+    def graph(self, name: str) -> Graph:
+        """The main graph or a block, by name (KeyError if there is none)."""
+        return self.main if name == self.main.name else self.blocks[name]
+
     def with_graphs(self, graphs: Mapping[str, Graph]) -> "Program":
         """The same program with the graphs of these names replaced."""
         blocks = {name: graphs.get(name, graph) for name, graph in self.blocks.items()}
