@@ -29,7 +29,7 @@ class ProjectedGate(Owner):
     SHAPE: ClassVar = ("of", "rank")
 
 
-Gate = Annotated[LearnedGate | ProjectedGate, Choice()]
+Gate = Annotated[LearnedGate | ProjectedGate, Choice("gate")]
 
 
 class QkNorm(Node):
@@ -57,7 +57,7 @@ class LengthProjection(Owner):
     SHAPE: ClassVar = ("length", "rank", "shared")
 
 
-KeyMap = Annotated[LengthProjection, Choice()]
+KeyMap = Annotated[LengthProjection, Choice("key map")]
 
 
 class OwnProjections(Owner):
@@ -109,7 +109,7 @@ class CompressedPast(Owner):
     SHAPE: ClassVar = ("rate", "map")
 
 
-ExtraKeys = Annotated[StreamKeys | LearnedKeys | Sink | ExternalKeys | CompressedPast, Choice()]
+ExtraKeys = Annotated[StreamKeys | LearnedKeys | Sink | ExternalKeys | CompressedPast, Choice("extra keys")]
 
 
 class Attention(Owner):

@@ -29,7 +29,8 @@ _UNORDERED = {(Rope, "rotates"), (RelativeVectors, "terms"), (OwnProjections, "o
 # Fields that name a stream or a stack.
 _STREAM_FIELDS = {
     (Branch, "read"), (Branch, "write"), (Resample, "read"), (Resample, "write"), (StreamKeys, "name"),
-    (Attention, "source"), (Sees, "source"), (ConcatRead, "concat"), (SumRead, "sum"), (FirstPresentRead, "first_present"),
+    (Attention, "source"), (Sees, "source"), (ConcatRead, "concat"), (SumRead, "sum"),
+    (FirstPresentRead, "first_present"),
 }  # fmt: skip
 _DROPPED = {(Branch, "name"), (Input, "name")}
 
@@ -59,6 +60,12 @@ def canonical_precision(precision: Precision) -> dict[str, Any]:
         for key, value in plain.items()
         if not (key in ("cache", "residual") and value == precision.activations)
     }
+
+
+def plain(node: Node, around: Mapping[str, Any]) -> Any:
+    """A resolved node as JSON without what equals a default, names as written. `around`: numbers of the objects
+    around it."""
+    return _plain(node, around, None)
 
 
 def _digest(document: Any) -> str:

@@ -2,13 +2,12 @@
 
 import json
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any
 
-from archspec.errors import InputError
 from archspec.spec import pointer
+from archspec.spec.error import Path, SpecError, unknown
 from archspec.spec.load import validated
-from archspec.spec.numbers import Path, Scope
+from archspec.spec.numbers import Scope
 from archspec.spec.steps import Body
 from archspec.spec.tree import Entry, Like, Repeat, Stack, Steps, Use
 
@@ -41,7 +40,7 @@ class Placed:
 
 
 def expand(name: str, stack: Stack, scope: Scope) -> tuple[list[Unresolved], list[Placed]]:
-    """The kinds of layers of a stack and the layers in order; raises InputError for names that do not exist."""
+    """The kinds of layers of a stack and the layers in order; raises SpecError for names that do not exist."""
     blocks = _Blocks(stack, ("stacks", name), scope.file)
     kinds: list[Unresolved] = []
     index: dict[tuple[str, str], int] = {}
@@ -62,9 +61,7 @@ def expand(name: str, stack: Stack, scope: Scope) -> tuple[list[Unresolved], lis
                 inner = flat(entry.of, (*path, i, "of"))
                 times = Scope(entry, scope, (*path, i), scope.file).number("repeat")
                 if times * len(inner) + len(out) > MAX_LAYERS:
-                    raise InputError(
-                        f"more than {MAX_LAYERS} layers", source=scope.file, path=pointer.join((*path, i, "repeat"))
-                    )
+                    raise SpecError(f"more than {MAX_LAYERS} layers", scope.file, (*path, i, "repeat"))
                 out += inner * times
             else:
                 out.append(place(entry, (*path, i)))
@@ -86,10 +83,7 @@ class _Blocks:
 
     def get(self, name: str, asked_at: Path) -> Unresolved:
         if name not in self.stack.blocks:
-            near = get_close_matches(name, list(self.stack.blocks), 1)
-            hint = f", did you mean {near[0]!r}?" if near else ""
-            known = ", ".join(self.stack.blocks) or "none"
-            raise self._error(f"unknown block {name!r}{hint}; blocks of this stack: {known}", asked_at)
+            raise unknown("block", name, self.stack.blocks, self.file, asked_at)
         if name not in self.done:
             if name in self.busy:
                 circle = " -> ".join([*self.busy, name])
@@ -120,12 +114,9 @@ class _Blocks:
         varied = Unresolved((), parent.path, origin)
         try:
             varied.body = validated(Steps, {"steps": document}, (), self.file).steps
-        except InputError as error:
-            inner = tuple(pointer.split(error.path))[1:]
-            raise InputError(
-                error.message, source=self.file, path=pointer.join(varied.place((*parent.path, *inner)))
-            ) from None
+        except SpecError as error:
+            raise SpecError(error.message, self.file, varied.place((*parent.path, *error.parts[1:]))) from None
         return varied
 
-    def _error(self, message: str, path: Path) -> InputError:
-        return InputError(message, source=self.file, path=pointer.join(path))
+    def _error(self, message: str, path: Path) -> SpecError:
+        return SpecError(message, self.file, path)

@@ -123,7 +123,7 @@ Part = Annotated[
     | Patches
     | AudioConv
     | AdaptiveTokens,
-    Choice(),
+    Choice("part"),
 ]
 
 
@@ -149,7 +149,7 @@ class InputPositions(Node):
     name: str = "position_ids"
 
 
-Positions = Annotated[IndexPositions | CountMask | CountNonpad | InputPositions, Choice()]
+Positions = Annotated[IndexPositions | CountMask | CountNonpad | InputPositions, Choice("positions")]
 
 
 class Input(Node):

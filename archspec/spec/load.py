@@ -1,14 +1,14 @@
 """JSON becomes a typed tree, or one error that names file, place, what was found and what is allowed."""
 
 import json
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from archspec.errors import InputError
-from archspec.spec import pointer
+from archspec.spec.error import Path as Place
+from archspec.spec.error import SpecError, did_you_mean
 from archspec.spec.node import Node
 from archspec.spec.tree import Spec
 from archspec.spec.walk import class_at
@@ -70,7 +70,7 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"is not JSON: {name} is not a number in JSON")
 
 
-def validated(cls: type[N], document: Any, base: tuple[str | int, ...], file: str) -> N:
+def validated(cls: type[N], document: Any, base: Place, file: str) -> N:
     """`document` as `cls`; raises InputError with a place below `base`."""
     try:
         return cls.model_validate(document)
@@ -79,14 +79,12 @@ def validated(cls: type[N], document: Any, base: tuple[str | int, ...], file: st
         first = details[0]
         loc = _in_document(first["loc"], document)
         more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
-        raise InputError(
-            _message(cls, document, loc, first) + more, source=file, path=pointer.join((*base, *loc)) or "/"
-        ) from None
+        raise SpecError(_message(cls, document, loc, first) + more, file, (*base, *loc)) from None
     except RecursionError:
-        raise InputError("nested too deeply", source=file, path=pointer.join(base) or "/") from None
+        raise SpecError("nested too deeply", file, base) from None
 
 
-def _in_document(loc: tuple[str | int, ...], document: Any) -> tuple[str | int, ...]:
+def _in_document(loc: Place, document: Any) -> Place:
     """A place in the tree as a place in the JSON: without the parts that short forms leave out."""
     kept: list[str | int] = []
     for part in loc:
@@ -104,22 +102,20 @@ def _in_document(loc: tuple[str | int, ...], document: Any) -> tuple[str | int, 
     return tuple(kept)
 
 
-def _message(cls: type[Node], document: Any, loc: tuple[str | int, ...], error: Any) -> str:
+def _message(cls: type[Node], document: Any, loc: Place, error: Any) -> str:
     kind, found = error["type"], _shown(error["input"])
+    if loc == ("archspec",) and kind == "literal_error":
+        return f"found {found}; this release knows version 1 of the language"
     if kind == "extra_forbidden":
         owner = class_at(cls, document, loc[:-1])
         fields = list(owner.model_fields) if owner else []
-        near = get_close_matches(str(loc[-1]), fields, 1)
-        hint = f", did you mean {near[0]!r}?" if near else ""
-        return f"unknown field {loc[-1]!r}{hint}; allowed: {', '.join(fields)}"
+        return f"unknown field {loc[-1]!r}{did_you_mean(loc[-1], fields)}; allowed: {', '.join(fields)}"
     if kind == "missing":
         return f"the field {error['loc'][-1]!r} is missing"
     if kind == "literal_error":
         expected = error["ctx"]["expected"]
         options = [option.strip("' ") for option in expected.replace(" or ", ", ").split(",")]
-        near = get_close_matches(error["input"], options, 1) if isinstance(error["input"], str) else []
-        hint = f", did you mean {near[0]!r}?" if near else ""
-        return f"found {found}{hint}; allowed: {', '.join(options)}"
+        return f"found {found}{did_you_mean(error['input'], options)}; allowed: {', '.join(options)}"
     if kind == "unknown_type":
         return error["msg"]
     if kind in ("number", "choice"):

@@ -47,7 +47,7 @@ class Sees(Node):
     source: str
 
 
-Rows = Annotated[First | Last | At | Prefix | RowsInput | SegmentNamed | Sees, Choice()]
+Rows = Annotated[First | Last | At | Prefix | RowsInput | SegmentNamed | Sees, Choice("rows")]
 
 
 class Full(Node):
@@ -197,5 +197,5 @@ Mask = Annotated[
     | Not
     | ByHead
     | ByLength,
-    Choice(),
+    Choice("mask"),
 ]

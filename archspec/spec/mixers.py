@@ -46,7 +46,7 @@ class RandomExp(Owner):
     SHAPE: ClassVar = ("features",)
 
 
-FeatureMap = Annotated[IdentityMap | EluPlusOne | ReluMap | SoftmaxMap | RandomExp, Choice()]
+FeatureMap = Annotated[IdentityMap | EluPlusOne | ReluMap | SoftmaxMap | RandomExp, Choice("feature map")]
 
 
 class NoDecay(Node):
@@ -71,7 +71,7 @@ class GatedDecay(Owner):
     SHAPE: ClassVar = ("per", "fn", "rank")
 
 
-Decay = Annotated[NoDecay | FixedDecay | GatedDecay, Choice()]
+Decay = Annotated[NoDecay | FixedDecay | GatedDecay, Choice("decay")]
 
 
 class NotNormalised(Node):
@@ -85,7 +85,7 @@ class KeySum(Node):
     eps: Positive = 1e-6
 
 
-Normalise = Annotated[NotNormalised | KeySum, Choice()]
+Normalise = Annotated[NotNormalised | KeySum, Choice("normalise")]
 
 
 class LinearAttention(Owner):
@@ -106,7 +106,7 @@ class LinearAttention(Owner):
     rule: Literal["add", "delta"] = "add"
     scale: Real = 1
     normalise: Normalise = NotNormalised()
-    mask: Annotated[Causal | Full, Choice()] = Causal()
+    mask: Annotated[Causal | Full, Choice("causal or full mask")] = Causal()
     inner_norm: InnerNorm | None = None
     gate: Gate | None = None
     SHAPE: ClassVar = ("n_heads", "n_kv_heads", "d_key", "d_value", "bias", "rule")
@@ -157,7 +157,7 @@ class Modal(Owner):
     SHAPE: ClassVar = ("order", "groups")
 
 
-Filter = Annotated[Modal, Choice()]
+Filter = Annotated[Modal, Choice("filter")]
 
 
 class LongConv(Owner):
@@ -203,7 +203,7 @@ class HierarchicalAttention(Owner):
     d_head: Size = formula("=d_model/n_heads")
     block: Size
     position: tuple[Position, ...] = ()
-    mask: Annotated[Full | Causal, Choice()] = Full()
+    mask: Annotated[Causal | Full, Choice("causal or full mask")] = Full()
     SHAPE: ClassVar = ("n_heads", "d_head")
 
 
@@ -234,7 +234,7 @@ class CompressSelectAttention(Owner):
     d_head: Size = formula("=d_model/n_heads")
     compress: Compress
     select: Select
-    window: Annotated[Window, Choice()]
+    window: Annotated[Window, Choice("window")]
     gate: Gate
     position: tuple[Position, ...] = ()
     SHAPE: ClassVar = ("n_heads", "n_kv_heads", "d_head", "compress", "gate")

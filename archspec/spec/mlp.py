@@ -52,7 +52,7 @@ class Identity(Node):
     type: Literal["identity"] = "identity"
 
 
-Expert = Annotated[Mlp | GatedMlp, Choice()]
+Expert = Annotated[Mlp | GatedMlp, Choice("expert")]
 
 
 class SharedExpert(Node):
@@ -83,7 +83,7 @@ class SoftmaxSelected(Node):
     type: Literal["softmax_selected"] = "softmax_selected"
 
 
-ExpertWeights = Annotated[AsScored | SumToOne | SoftmaxSelected, Choice()]
+ExpertWeights = Annotated[AsScored | SumToOne | SoftmaxSelected, Choice("expert weights")]
 
 
 class Always(Node):
@@ -104,7 +104,7 @@ class RandomChoice(Node):
     threshold: Positive
 
 
-LaterChoices = Annotated[Always | Threshold | RandomChoice, Choice()]
+LaterChoices = Annotated[Always | Threshold | RandomChoice, Choice("later choices")]
 Over = Literal["sequence", "batch"]  # the tokens that compete for an expert's places
 
 
@@ -129,7 +129,7 @@ class FractionCapacity(Node):
     over: Over = "sequence"
 
 
-Capacity = Annotated[TokenCapacity | FactorCapacity | FractionCapacity, Choice()]
+Capacity = Annotated[TokenCapacity | FactorCapacity | FractionCapacity, Choice("capacity")]
 
 
 class Router(Node):

@@ -40,7 +40,7 @@ class Number:
         if self.above is not None:
             words += f" above {self.above:g}"
         if self.most is not None:
-            words += f" and at most {self.most:.0e}" if self.most >= 1e6 else f" and at most {self.most:g}"
+            words += f" and at most {self.most:,}"
         return words
 
     def accept(self, value: Any) -> Any:
@@ -103,9 +103,10 @@ class Owner(Node):
 class Choice:
     """Marks a union of Nodes told apart by `type`, or by which class's required key is present (`by="key"`).
 
-    A bare string is short for `{"type": string}`; where `bare` is given it makes the object instead (None: as is).
+    A bare string is short for `{"type": string}`.
     """
 
+    what: str  # its name in errors and in the JSON Schema
     by: str = "type"
     bare: str | None = None  # by="key" only: the field that a bare string fills; "" keeps the string itself
 
@@ -125,12 +126,12 @@ class Choice:
             elif isinstance(value, classes):
                 return value
             elif not isinstance(value, dict):
-                raise _mismatch("an object with `type`", options)
+                raise _mismatch(f"{self.what}, an object with `type`", options)
             if "type" not in value:
-                raise _mismatch("an object with `type`", options)
+                raise _mismatch(f"{self.what}, an object with `type`", options)
             name = value["type"]
             if not isinstance(name, str) or name not in options:
-                raise _unknown("type", name, options)
+                raise _unknown(self.what, name, options)
             return options[name].model_validate(value)
 
         def by_key(value: Any) -> Any:
@@ -141,13 +142,23 @@ class Choice:
             elif isinstance(value, classes):
                 return value
             elif not isinstance(value, dict):
-                raise _mismatch("an object with one of the keys", options)
+                raise _mismatch(f"{self.what}, an object with one of the keys", options)
             present = [key for key in options if key in value]
             if len(present) != 1:
-                raise _mismatch("an object with one of the keys", options)
+                raise _mismatch(f"{self.what}, an object with one of the keys", options)
             return options[present[0]].model_validate(value)
 
         return by_key if self.by == "key" else by_type
+
+
+@dataclass(frozen=True)
+class OneOrMany:
+    """Marks a tuple field for which JSON may give one object without the list."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(
+            lambda value: [value] if isinstance(value, dict | Node) else value, handler(source)
+        )
 
 
 def _options(source: Any, by: str) -> list[tuple[str, type[Node]]]:

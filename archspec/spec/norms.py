@@ -63,7 +63,7 @@ class GainNorm(Owner):
     type: Literal["gain"] = "gain"
 
 
-Norm = Annotated[LayerNorm | RmsNorm | L2Norm | GroupNorm | BatchNorm | GainNorm, Choice()]
+Norm = Annotated[LayerNorm | RmsNorm | L2Norm | GroupNorm | BatchNorm | GainNorm, Choice("norm")]
 
 
 class LinearMap(Owner):
@@ -86,5 +86,6 @@ class ScaleMap(Node):
 
 
 Pointwise = Annotated[
-    LayerNorm | RmsNorm | L2Norm | GroupNorm | BatchNorm | GainNorm | LinearMap | ActivationMap | ScaleMap, Choice()
+    LayerNorm | RmsNorm | L2Norm | GroupNorm | BatchNorm | GainNorm | LinearMap | ActivationMap | ScaleMap,
+    Choice("pointwise"),
 ]

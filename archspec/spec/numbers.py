@@ -3,14 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from archspec.errors import InputError
-from archspec.spec import pointer
+from archspec.spec.error import Path, SpecError
 from archspec.spec.formula import FormulaError, Value, evaluate, is_formula
 from archspec.spec.node import Node, Number
 from archspec.spec.rules import RULES
 from archspec.spec.walk import number_fields
-
-Path = tuple[str | int, ...]
 
 
 class Surroundings(dict[str, Value]):
@@ -74,7 +71,7 @@ class Scope(Mapping[str, Value]):
         return len(list(iter(self)))
 
     def number(self, name: str) -> Any:
-        """The value of one of the node's own number fields; raises InputError."""
+        """The value of one of the node's own number fields; raises SpecError."""
         if name not in self.done:
             if name in self.busy:
                 raise self.error(name, f"the formula {self.node.__dict__[name]!r} depends on itself")
@@ -93,7 +90,9 @@ class Scope(Mapping[str, Value]):
                     return self._by_head(name, value, number)
                 value = self._checked(name, evaluate(value, self), number, f" (= {value[1:]})")
             except FormulaError as error:
-                raise self.error(name, str(error)) from None
+                given = name in self.node.model_fields_set
+                missing = "" if given else f"not given, and its default {value!r} has no value: "
+                raise self.error(name, missing + str(error)) from None
             return value
         return self._checked(name, value, number, "")
 
@@ -113,8 +112,8 @@ class Scope(Mapping[str, Value]):
             raise self.error(name, problem + origin)
         return value
 
-    def error(self, field: str, message: str) -> InputError:
-        return InputError(message, source=self.file, path=pointer.join((*self.path, field) if field else self.path))
+    def error(self, field: str, message: str) -> SpecError:
+        return SpecError(message, self.file, (*self.path, field) if field else self.path)
 
 
 def concrete(node: Any, around: Mapping[str, Value], path: Path, file: str) -> Any:

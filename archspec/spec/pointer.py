@@ -5,9 +5,9 @@ from difflib import get_close_matches
 from typing import Any
 
 
-def join(path: Iterable[str | int]) -> str:
-    """("stacks", "a/b", 0) -> "/stacks/a~1b/0" """
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+def shown(path: Iterable[str | int]) -> str:
+    """("stacks", "x", "set", "/0/op") -> '/stacks/x/set["/0/op"]': as people read it."""
+    return "".join(f'["{part}"]' if "/" in str(part) else f"/{part}" for part in path) or "/"
 
 
 def split(pointer: str) -> list[str]:

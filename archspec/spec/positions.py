@@ -55,7 +55,9 @@ class ByLengthScaling(Node):
     gain: Positive = formula("=sqrt(1+max(0,log(max_length/original_length)/log(original_length)))")
 
 
-RopeScaling = Annotated[LinearScaling | DynamicScaling | Llama3Scaling | YarnScaling | ByLengthScaling, Choice()]
+RopeScaling = Annotated[
+    LinearScaling | DynamicScaling | Llama3Scaling | YarnScaling | ByLengthScaling, Choice("rope scaling")
+]
 
 
 Sides = Annotated[int, Number(whole=True, least=1, most=2)]
@@ -83,7 +85,7 @@ class Exact(Node):
     max: Size
 
 
-Distance = Annotated[Clip | LogBuckets | Exact, Choice()]
+Distance = Annotated[Clip | LogBuckets | Exact, Choice("distance")]
 
 
 class TableVectors(Owner):
@@ -101,7 +103,7 @@ class SinusoidVectors(Node):
     ladder: Ladder = "open"
 
 
-Vectors = Annotated[TableVectors | SinusoidVectors, Choice()]
+Vectors = Annotated[TableVectors | SinusoidVectors, Choice("vectors")]
 
 
 class Rope(Node):
@@ -167,5 +169,5 @@ class BiasWhere(Node):
 
 
 Position = Annotated[
-    Rope | Alibi | RelativeBias | RelativeVectors | RelativeSegments | Temperature | BiasWhere, Choice()
+    Rope | Alibi | RelativeBias | RelativeVectors | RelativeSegments | Temperature | BiasWhere, Choice("position")
 ]

@@ -1,24 +1,18 @@
 """`resolve`: names, numbers, sources checked in this order; every default, formula and short form worked out."""
 
-from archspec.errors import InputError
-from archspec.spec import pointer
+from archspec.spec.error import SpecError
 from archspec.spec.expand import Placed, Unresolved, expand
 from archspec.spec.names import check_names, stack_order
-from archspec.spec.numbers import Names, Path, Scope, Surroundings, concrete
+from archspec.spec.numbers import Names, Scope, Surroundings, concrete
 from archspec.spec.resolved import Layer, Resolved, ResolvedStack
 from archspec.spec.steps import Body
 from archspec.spec.tree import Head, Spec, Stack
 
 
 def resolve(spec: Spec) -> Resolved:
-    """Everything concrete; raises InputError. Costs by distinct layer, not by layer."""
-    file = spec._file
-    outer = Surroundings()
-    scope = Scope(spec, outer, (), file)
-    kinds: dict[str, list[Unresolved]] = {}
-    placed: dict[str, list[Placed]] = {}
-    for name, stack in spec.stacks.items():
-        kinds[name], placed[name] = expand(name, stack, Scope(stack, scope, ("stacks", name), file))
+    """Everything concrete; raises SpecError. Costs by distinct layer, not by layer."""
+    scope = Scope(spec, Surroundings(), (), spec._file)
+    kinds, placed = written_out(spec)
     reads = check_names(spec, kinds, placed)
     order = stack_order(spec, reads)
 
@@ -31,6 +25,16 @@ def resolve(spec: Spec) -> Resolved:
         spec, spec.name, stacks, output, head,
         scope.number("vocab_size"), scope.number("max_length"),
     )  # fmt: skip
+
+
+def written_out(spec: Spec) -> tuple[dict[str, list[Unresolved]], dict[str, list[Placed]]]:
+    """Stack -> its kinds of layers and its layers in order, types inside `set` checked; raises SpecError."""
+    scope = Scope(spec, Surroundings(), (), spec._file)
+    kinds: dict[str, list[Unresolved]] = {}
+    placed: dict[str, list[Placed]] = {}
+    for name, stack in spec.stacks.items():
+        kinds[name], placed[name] = expand(name, stack, Scope(stack, scope, ("stacks", name), spec._file))
+    return kinds, placed
 
 
 def _stack(
@@ -75,18 +79,17 @@ def _is_object(spec: Spec, name: str) -> bool:
 def _body(kind: Unresolved, scope: Scope) -> Body:
     try:
         return tuple(concrete(step, scope, (*kind.path, i), scope.file) for i, step in enumerate(kind.body))
-    except InputError as error:
-        parts: Path = tuple(pointer.split(error.path))
-        raise InputError(error.message, source=error.source, path=pointer.join(kind.place(parts))) from None
+    except SpecError as error:
+        raise SpecError(error.message, scope.file, kind.place(error.parts)) from None
 
 
 def _output(spec: Spec, reads: dict[str, tuple[str, ...]]) -> str:
     free = [name for name in spec.stacks if all(name not in others for others in reads.values())]
     if len(free) != 1:
-        raise InputError(
+        raise SpecError(
             f"the output stack cannot be told: {', '.join(free)} are read by no other stack; name one as `output`",
-            source=spec._file,
-            path="/output",
+            spec._file,
+            ("output",),
         )
     return free[0]
 

@@ -39,7 +39,7 @@ class FirstPresentRead(Node):
     KEY: ClassVar = "first_present"
 
 
-Read = Annotated[str | ConcatRead | SumRead | FirstPresentRead, Choice(by="key", bare="")]
+Read = Annotated[str | ConcatRead | SumRead | FirstPresentRead, Choice("read", by="key", bare="")]
 
 
 class Add(Node):
@@ -61,7 +61,7 @@ class Replace(Node):
     type: Literal["replace"] = "replace"
 
 
-Residual = Annotated[Add | Gru | Replace, Choice()]
+Residual = Annotated[Add | Gru | Replace, Choice("residual")]
 
 Op = Annotated[
     Attention
@@ -81,7 +81,7 @@ Op = Annotated[
     | Moe
     | LinearOp
     | Identity,
-    Choice(),
+    Choice("op"),
 ]
 
 
@@ -122,11 +122,11 @@ class RepeatRows(Node):
 
 
 class Resample(Node):
-    resample: Annotated[MeanPool | RepeatRows, Choice()]
+    resample: Annotated[MeanPool | RepeatRows, Choice("resample")]
     read: str = "x"
     write: str = "x"
     KEY: ClassVar = "resample"
 
 
-Step = Annotated[Branch | Parallel | Resample, Choice(by="key")]
+Step = Annotated[Branch | Parallel | Resample, Choice("step", by="key")]
 Body = tuple[Step, ...]

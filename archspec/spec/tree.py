@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, PrivateAttr
 
 from archspec.spec.inputs import Input
-from archspec.spec.node import Choice, Flag, Node, Number, Owner, Positive, Real, Size, formula
+from archspec.spec.node import Choice, Flag, Node, OneOrMany, Owner, Positive, Real, Size, formula
 from archspec.spec.norms import Norm, Pointwise
 from archspec.spec.steps import Read, Step
 
@@ -33,11 +33,7 @@ class Use(Node):
     KEY: ClassVar = "block"
 
 
-Entry = Annotated[Repeat | Use, Choice(by="key", bare="block")]
-
-
-def _as_list(value: Any) -> Any:
-    return [value] if isinstance(value, dict | Input) else value
+Entry = Annotated[Repeat | Use, Choice("entry", by="key", bare="block")]
 
 
 class Steps(Node):
@@ -51,12 +47,12 @@ def _named_steps(value: Any) -> Any:
     return {"steps": value} if isinstance(value, list | tuple) else value
 
 
-Block = Annotated[Steps | Like, Choice(by="key"), BeforeValidator(_named_steps)]
+Block = Annotated[Steps | Like, Choice("block", by="key"), BeforeValidator(_named_steps)]
 
 
 class Stack(Node):
     d_model: Size
-    input: Annotated[tuple[Input, ...], BeforeValidator(_as_list)]
+    input: Annotated[tuple[Input, ...], OneOrMany()]
     streams: dict[str, str] = Field(default_factory=dict)
     blocks: dict[str, Block] = Field(default_factory=dict)
     layers: tuple[Entry, ...] = ()
@@ -87,7 +83,7 @@ class AdaptiveSoftmax(Owner):
 class Head(Node):
     read: Literal["all", "first", "last", "mean"] = "all"
     then: tuple[Pointwise, ...] = ()
-    logits: Annotated[LinearLogits | AdaptiveSoftmax, Choice()] | None = None
+    logits: Annotated[LinearLogits | AdaptiveSoftmax, Choice("logits")] | None = None
 
 
 Float = Literal["fp64", "fp32", "bf16", "fp16"]
@@ -116,7 +112,7 @@ class Precision(Node):
 
 
 class Spec(Node):
-    archspec: Annotated[int, Number(whole=True, least=1, most=1)]
+    archspec: Literal[1]
     name: str = ""
     source: str = ""
     notes: str | tuple[str, ...] = ""

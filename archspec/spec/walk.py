@@ -50,9 +50,9 @@ def class_at(root: type[Node], document: Any, loc: tuple[str | int, ...]) -> typ
     metadata: tuple[Any, ...] = ()
     for part in (*loc, None):
         choice, classes = alternatives(annotation, metadata)
-        container = get_origin(annotation) in (tuple, dict) and not choice
+        container = get_origin(annotation) in (tuple, dict)
         if not container:
-            cls = _pick(choice, classes, document)
+            cls = pick(choice, classes, document)
         if part is None:
             return None if container else cls
         if isinstance(part, int) and (container or (cls and "steps" in cls.model_fields)):
@@ -73,7 +73,7 @@ def class_at(root: type[Node], document: Any, loc: tuple[str | int, ...]) -> typ
     return cls
 
 
-def _pick(choice: Choice | None, classes: list[type[Node]], document: Any) -> type[Node] | None:
+def pick(choice: Choice | None, classes: list[type[Node]], document: Any) -> type[Node] | None:
     if choice is None:
         return classes[0] if classes else None
     if isinstance(document, list):
