@@ -49,7 +49,7 @@ def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
     if op.inner_norm is not None and op.inner_norm.scope != "head":
         y = norm(s, op.inner_norm.norm, y, f"{home}.inner_norm", f"{at}.inner_norm")
     if op.gate is not None:
-        y = _gated(s, op, y, h, home, at)
+        y = gated(s, op, y, h, home, at)
     return linear(s, y, s.width(h), f"{home}.o", f"{at}.o", "o" in op.bias)
 
 
@@ -61,7 +61,7 @@ def _mask_input(s: Scope, name: str, mask: Any, q: str, k: str) -> str:
     return s.capture_input(name, ("B", total), "zeros" if name == "prefix" else None)
 
 
-def _gated(s: Scope, op: Any, y: str, h: str, home: str, at: str) -> str:
+def gated(s: Scope, op: Any, y: str, h: str, home: str, at: str) -> str:
     """The gate on the joined heads, from the branch input."""
     if op.gate.type != "projected":
         s.refuse("a learned gate on the joined heads", at)

@@ -1,0 +1,97 @@
+"""Linear attention: project → conv → activation → qk_norm → position → feature map → state; inner_norm → gate → out."""
+
+from typing import Any
+
+from compiler.lower.context import Scope
+from compiler.lower.find import find
+from compiler.lower.mixers.attention import gated
+from compiler.lower.pointwise import activation, linear, norm
+
+
+def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
+    if op.n_kv_heads != op.n_heads:
+        s.refuse("linear attention with fewer key heads", at)
+    mask = s.capture("attention_mask")
+    q, k, v = (_project(s, op, h, role, home, at) for role in "qkv")
+    k, v = (s.b.node("mask_rows", x, mask, at=f"{at}.{r}.kept") for x, r in ((k, "k"), (v, "v")))
+    if op.qk_norm is not None:
+        if op.qk_norm.scope != "head":
+            s.refuse(f"qk_norm over {op.qk_norm.scope}", at)
+        q, k = (norm(s, op.qk_norm.norm, x, f"{home}.{r}_norm", f"{at}.{r}_norm") for x, r in ((q, "q"), (k, "k")))
+    for i, term in enumerate(op.position):
+        module = find("position", term.type)
+        if module is None or term.type != "rope":
+            s.refuse(f"position {term.type!r} of linear attention", f"{at}/position/{i}")
+        q, k, _ = module.lower(s, term, q, k, home, f"{at}.rope")
+    q, k = (_features(s, op.feature_map, x, role, home, at) for x, role in ((q, "q"), (k, "k")))
+    more = []
+    if op.decay.type == "gated":
+        more.append(_decay(s, op, h, home, at))
+    if op.rule == "delta":
+        beta = activation(s, "sigmoid", linear(s, h, op.n_heads, f"{home}.beta", f"{at}.beta", False), f"{at}.beta.act")
+        more.append(s.b.node("split_heads", beta, at=f"{at}.beta.heads", heads=op.n_heads))
+    y = s.b.node(
+        "linear_attention", q, k, v, *more, at=f"{at}.core", scale=op.scale, rates=_rates(op), rule=op.rule,
+        gated=op.decay.type == "gated", key_sum=getattr(op.normalise, "eps", None), mask=op.mask.type,
+        at_least=s.at_least["scan"],
+    )  # fmt: skip
+    inner = op.inner_norm
+    if inner is not None and inner.scope == "head":
+        y = norm(s, inner.norm, y, f"{home}.inner_norm", f"{at}.inner_norm")
+    y = s.b.node("merge_heads", y, at=f"{at}.joined")
+    if inner is not None and inner.scope == "width":
+        y = norm(s, inner.norm, y, f"{home}.inner_norm", f"{at}.inner_norm")
+    y = gated(s, op, y, h, home, at) if op.gate is not None else y
+    return linear(s, y, s.width(h), f"{home}.o", f"{at}.o", "o" in op.bias)
+
+
+def _project(s: Scope, op: Any, h: str, role: str, home: str, at: str) -> str:
+    width = op.n_heads * (op.d_value if role == "v" else op.d_key)
+    x = linear(s, h, width, f"{home}.{role}", f"{at}.{role}", role in op.bias)
+    if op.conv is not None:
+        path = f"{home}.{role}_conv"
+        params = {"weight": f"{path}.weight"} | ({"bias": f"{path}.bias"} if op.conv.bias else {})
+        fields = {"kernel": op.conv.kernel, "bias": op.conv.bias}
+        x = s.b.node("causal_conv", x, at=f"{at}.{role}.conv", params=params, kind="conv", **fields)
+        x = activation(s, op.conv.activation, x, f"{at}.{role}.conv.act")
+    x = activation(s, op.activation, x, f"{at}.{role}.act")
+    return s.b.node("split_heads", x, at=f"{at}.{role}.heads", heads=op.n_heads)
+
+
+def _features(s: Scope, declared: Any, x: str, role: str, home: str, at: str) -> str:
+    name = f"{at}.{role}.features"
+    match declared.type:
+        case "identity":
+            return x
+        case "random_exp":
+            if declared.key_max != "sequence":
+                s.refuse("a running maximum of random features", at)
+            path = s.owner(f"{home}.feature_map", declared.weights)
+            fields = {"features": declared.features, "eps": declared.eps, "keys": role == "k"}
+            return s.b.node(
+                "random_features", x, at=name, params={"projection": f"{path}.projection"}, kind="buffer", **fields
+            )
+    return s.b.node("activation", x, at=name, function=declared.type)
+
+
+def _decay(s: Scope, op: Any, h: str, home: str, at: str) -> str:
+    """Log decays (B, H, S, 1 or d_key)."""
+    width = op.n_heads * (op.d_key if op.decay.per == "channel" else 1)
+    path = s.owner(f"{home}.decay", op.decay.weights)
+    if op.decay.rank is not None:
+        h, path = linear(s, h, op.decay.rank, f"{path}.down", f"{at}.decay.down", False), f"{path}.up"
+    biased = op.decay.fn == "sigmoid" and op.decay.rank is not None  # GLA's second projection has a bias
+    x = linear(s, h, width, path, f"{at}.decay", biased)
+    params = {"a": f"{path}.a", "bias": f"{path}.dt_bias"} if op.decay.fn == "exp_softplus" else {}
+    x = s.b.node(
+        "log_decay", x, at=f"{at}.decay.log", params=params, kind="scan", function=op.decay.fn, divide=op.decay.divide
+    )
+    return s.b.node("split_heads", x, at=f"{at}.decay.heads", heads=op.n_heads)
+
+
+def _rates(op: Any) -> list[float] | None:
+    """One fixed decay for each head."""
+    if op.decay.type != "fixed":
+        return None
+    rate = op.decay.rate
+    return list(rate) if isinstance(rate, list | tuple) else [rate] * op.n_heads

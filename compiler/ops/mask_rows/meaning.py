@@ -1,0 +1,12 @@
+"""Reference meaning of `mask_rows`."""
+
+from torch import Tensor
+
+from compiler.ops.base import Attrs
+from compiler.ops.context import Context
+
+
+def run(inputs: list[Tensor], params: dict[str, Tensor], attrs: Attrs, ctx: Context) -> tuple[Tensor, ...]:
+    x, mask = inputs
+    keep = mask.to(x.dtype)
+    return (x * (keep[:, :, None] if x.dim() == 3 else keep[:, None, :, None]),)
