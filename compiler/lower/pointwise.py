@@ -6,8 +6,11 @@ from typing import Any
 from compiler.lower.context import Scope
 
 
-def norm(s: Scope, declared: Any, x: str, path: str, at: str) -> str:
-    """A Norm of the spec on the last axis; `path` prefixes its parameters, `at` names the value."""
+def norm(s: Scope, declared: Any, x: str, path: str, at: str, groups: int = 1) -> str:
+    """A Norm of the spec on the last axis; `path` prefixes its parameters, `at` names the value.
+
+    groups: the statistics are taken over so many slices of the width (an rms norm only).
+    """
     home = s.owner(path, getattr(declared, "weights", None))
     match declared.type:
         case "rms" | "layer":
@@ -15,6 +18,8 @@ def norm(s: Scope, declared: Any, x: str, path: str, at: str) -> str:
             roles = [] if declared.gain == "none" else ["weight"]
             roles += ["bias"] if declared.bias else []
             fields = {"eps": declared.eps, "gain": declared.gain, "bias": declared.bias, "eps_at": declared.eps_at}
+            if groups > 1:
+                fields["groups"] = groups
             params = {role: f"{home}.{role}" for role in roles}
             return s.b.node(op, x, at=at, params=params, kind="norm", **fields, at_least=s.at_least["norm"])
     s.refuse(f"norm {declared.type!r}", path)

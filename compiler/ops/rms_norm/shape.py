@@ -1,6 +1,7 @@
 """x / sqrt(mean(x²) + eps) · gain over the last axis (Zhang and Sennrich 2019, arXiv 1910.07467).
 
 eps_at "outside": x / (sqrt(mean(x²)) + eps). gain "one_plus": (1 + weight). With bias: + bias.
+`groups`: the mean is taken over each of so many equal slices of the width (Mamba-2's gated norm).
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from compiler.ops.base import REQUIRED, Attrs, Op
 
 class RmsNorm(Op):
     name = "rms_norm"
-    fields = {"eps": REQUIRED, "gain": "weight", "bias": False, "eps_at": "inside", "at_least": "fp32"}
+    fields = {"eps": REQUIRED, "gain": "weight", "bias": False, "eps_at": "inside", "groups": 1, "at_least": "fp32"}
 
     def params(self, inputs: Sequence[TensorType], attrs: Attrs) -> dict[str, tuple[int, ...]]:
         width = (int(inputs[0].shape[-1]),)
