@@ -1,0 +1,72 @@
+"""A program and its tensors become `model.onnx`, `model.onnx.data` and, for genai, `genai_config.json`."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from archspec.errors import InputError
+from compiler.emit.onnx import genai
+from compiler.emit.onnx.model import build, graph_inputs, save
+from compiler.emit.onnx.sheet import Sheet
+from compiler.emit.onnx.steps import name_outputs, no_step
+from compiler.emit.onnx.target import Target, target
+from compiler.emit.onnx.walk import write_program
+from compiler.ir.program import Program
+
+
+@dataclass(frozen=True)
+class Emission:
+    """files: what was written. operators: ONNX node types with counts. notes: fused operators not used, and why.
+
+    stepping: the graph takes `past_key_values.<n>.key`/`.value` and gives `present.<n>.key`/`.value`; else `no_step`
+    says why it computes the whole sequence each time.
+    """
+
+    files: tuple[Path, ...]
+    operators: dict[str, int]
+    notes: tuple[str, ...]
+    stepping: bool
+    no_step: str | None
+
+
+def emit(
+    program: Program,
+    tensors: Mapping[str, Any] | None,
+    folder: Path,
+    *,
+    runtime: str = "ort",
+    dtype: str = "fp32",
+    device: str = "cpu",
+    tokens: Mapping[str, Any] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Emission:
+    """Write the package's ONNX files into `folder`, which exists.
+
+    tensors: full parameter path -> torch tensor or numpy array, any float type; each is asked for when it is written.
+    tokens: `bos_token_id`, `eos_token_id` (one or a list), `pad_token_id` for genai_config.json.
+    InputError: no tensors, a target that nothing runs, an operator that has no ONNX form, a tensor that does not fit.
+    """
+    where = target(runtime, device, dtype, program.name)
+    if tensors is None:
+        raise InputError("an ONNX package holds its weights: give --weights or --init", source=program.name)
+    sheet, reason = sketch(program, where)
+    files = save(build(sheet, tensors, dtype), folder, progress)
+    if runtime == "genai":
+        files.append(genai.write(sheet, where, folder, tokens or {}))
+    operators = dict(sorted(Counter(line.op for line in sheet.lines).items()))
+    return Emission(tuple(files), operators, tuple(sheet.notes), sheet.stepping, reason)
+
+
+def sketch(program: Program, where: Target) -> tuple[Sheet, str | None]:
+    """The whole graph without a single weight, and why it cannot step (None: it does)."""
+    reason = no_step(program)
+    if where.runtime == "genai" and reason is not None:
+        raise InputError(f"--runtime genai needs a model that generates step by step: {reason}", source=program.name)
+    sheet, values = write_program(program, where, stepping=reason is None)
+    name_outputs(sheet, values)
+    for name in sheet.outputs:
+        if name in graph_inputs(sheet):
+            raise InputError(f"an input may not be called {name}: an output is", source=program.name)
+    return sheet, reason

@@ -1,0 +1,95 @@
+"""What the writers fill: nodes as plain records, constants, weights and caches by name. Knows nothing of protobuf."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compiler.ir.program import Program
+from compiler.ir.types import TensorType
+
+Array = NDArray[Any]
+ABSENT = TensorType("absent", ())
+LOCAL = "\0"  # starts the name of a value inside a block that is written once and instantiated for each call
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One ONNX node. An absent input is the empty string."""
+
+    op: str
+    domain: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """A parameter as an initializer: its path (a template inside a block), stored as it is or transposed."""
+
+    path: str
+    shape: tuple[int, ...]
+    transposed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """Keys (B, heads, T, width) and values of one attention, carried between steps: value names before and after."""
+
+    heads: int
+    key_width: int
+    value_width: int
+    past: tuple[str, str]
+    present: tuple[str, str]
+
+
+@dataclass
+class Sheet:
+    """One model being written. `stepping`: it takes past keys and values, and positions go on from them."""
+
+    program: Program
+    stepping: bool
+    inputs: dict[str, TensorType] = field(default_factory=dict)
+    lines: list[Line] = field(default_factory=list)
+    weights: dict[str, Weight] = field(default_factory=dict)
+    constants: dict[str, Array] = field(default_factory=dict)
+    caches: list[Cache] = field(default_factory=list)
+    notes: dict[str, None] = field(default_factory=dict)  # why a fused operator was not used, in order
+    shared: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    outputs: dict[str, tuple[str, TensorType]] = field(default_factory=dict)  # public name -> value, type
+    plain: set[str] = field(default_factory=set)  # paths of weights that something reads untransposed
+    taken: set[str] = field(default_factory=set)
+
+    def fresh(self, name: str) -> str:
+        """`name`, or with a number behind it where it is taken."""
+        count = 2
+        wanted = name
+        while name in self.taken:
+            name, count = f"{wanted}_{count}", count + 1
+        self.taken.add(name)
+        return name
+
+    def constant(self, value: Array) -> str:
+        """An initializer with this value, each value once."""
+        key = f"constant {value.dtype} {value.shape} {sha256(value.tobytes()).hexdigest()}"
+        if key not in self.shared:
+            name = self.fresh(f"constant/{len(self.constants)}")
+            self.constants[name] = value
+            self.shared[key] = (name,)
+        return self.shared[key][0]
+
+    def weight(self, weight: Weight) -> str:
+        """The initializer of a parameter, each (path, orientation) once."""
+        key = f"weight {weight.path} {weight.transposed}"
+        if key not in self.shared:
+            name = self.fresh(weight.path + ("/transposed" if weight.transposed else ""))
+            self.weights[name] = weight
+            self.shared[key] = (name,)
+        return self.shared[key][0]
+
+
+NUMPY = {"int": np.dtype(np.int64), "int32": np.dtype(np.int32), "bool": np.dtype(np.bool_)}

@@ -1,0 +1,48 @@
+"""Can the graph carry keys and values from call to call, and what are its outputs called?"""
+
+from compiler import ops
+from compiler.emit.onnx.sheet import ABSENT, Sheet
+from compiler.ir.program import Program
+from compiler.ir.types import TensorType
+
+# Operators whose state the cache inputs and the attention mask hold; any other state has no input or output yet.
+CACHED = ("attention", "grouped_query_attention")
+
+
+def no_step(program: Program) -> str | None:
+    """None if the whole program can step with past keys and values; else the first reason why not."""
+    if len(program.meta.get("stacks", [])) > 1:
+        return "the model has several stacks"
+    mask = program.main.inputs.get("attention_mask")
+    if mask is None or mask.shape[1] != "T":
+        return "the model has no attention_mask input that counts its past"
+    attentions = 0
+    for graph in program.graphs():
+        for node in graph.nodes:
+            if node.op == "repeat":
+                continue
+            op = ops.get(node.op)
+            if reason := op.lookahead(node.attrs):
+                return reason
+            if node.op == "positions" and node.attrs["counts"] == "count_nonpad":
+                return "its positions are counted from the ids, which a step no longer has"
+            state = op.state([graph.types[v] if v else ABSENT for v in node.inputs], node.attrs)
+            if state and node.op not in (*CACHED, "positions"):
+                return f"the state of {node.op} has no ONNX inputs yet"
+            if node.op in CACHED and any(tensor.kind != "cache" for tensor in state):
+                return "it attends to another stack"
+            attentions += node.op in CACHED
+    return None if attentions else "it has no attention"
+
+
+def name_outputs(sheet: Sheet, values: tuple[str, ...]) -> None:
+    """The program's output as `logits` or `last_hidden_state`, then `present.<n>.key` and `.value`."""
+    program = sheet.program
+    types = [program.main.types[v] for v in program.main.outputs]
+    public = "logits" if program.meta.get("has_head", True) else "last_hidden_state"
+    for i, (value, type_) in enumerate(zip(values, types, strict=True)):
+        sheet.outputs[f"{public}_{i}" if i else public] = (value, type_)
+    for number, cache in enumerate(sheet.caches):
+        widths = (cache.key_width, cache.value_width)
+        for role, value, width in zip(("key", "value"), cache.present, widths, strict=True):
+            sheet.outputs[f"present.{number}.{role}"] = (value, TensorType("float", ("B", cache.heads, "T", width)))

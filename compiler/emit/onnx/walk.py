@@ -1,0 +1,94 @@
+"""Writes a program: the main graph in order, every distinct block once, its lines instantiated for each layer."""
+
+from dataclasses import dataclass
+
+from compiler import ops
+from compiler.emit.onnx.sheet import ABSENT, LOCAL, Cache, Line, Sheet, Weight
+from compiler.emit.onnx.target import Target
+from compiler.emit.onnx.writer import Writer
+from compiler.ir.graph import Graph, Node
+from compiler.ir.program import Program, calls, fill
+
+
+@dataclass(frozen=True)
+class Stencil:
+    """A block, written once: local names, and what has to be filled in for each call."""
+
+    lines: list[Line]
+    weights: dict[str, Weight]
+    caches: list[Cache]
+    outputs: tuple[str, ...]
+
+
+def write_program(program: Program, target: Target, *, stepping: bool) -> tuple[Sheet, tuple[str, ...]]:
+    """The filled sheet and the names of the program's outputs. InputError names an operator that ONNX cannot say."""
+    sheet = Sheet(program, stepping, dict(program.main.inputs))
+    sheet.taken.update(sheet.inputs)
+    writer = Writer(sheet, target, sheet.lines, local=False)
+    values = {"": "", **{name: name for name in sheet.inputs}}
+    stencils: dict[tuple[str, ...], Stencil] = {}
+    for node in program.main.nodes:
+        if node.op == "repeat":
+            made = _region(writer, node, values, stencils)
+        else:
+            made = write_node(writer, program.main, node, values)
+        values.update(zip(node.outputs, made, strict=True))
+    return sheet, tuple(values[v] for v in program.main.outputs)
+
+
+def write_node(w: Writer, graph: Graph, node: Node, values: dict[str, str]) -> tuple[str, ...]:
+    """Names of the node's outputs, written by its operator."""
+    w.node, w.at = node, node.name
+    w.inputs = tuple(values[v] for v in node.inputs)
+    w.types = tuple(graph.types[v] if v else ABSENT for v in node.inputs)
+    module = ops.write(node.op, "onnx")
+    if module is None:
+        w.refuse("this operator has no ONNX form yet")
+    made = module.write(w, node)
+    return (made,) if isinstance(made, str) else tuple(made)
+
+
+def _region(w: Writer, node: Node, values: dict[str, str], stencils: dict[tuple[str, ...], Stencil]) -> tuple[str, ...]:
+    n_carried = len(node.outputs)
+    carried = tuple(values[v] for v in node.inputs[:n_carried])
+    captured = tuple(values[v] for v in node.inputs[n_carried:])
+    for call in calls(node):
+        key = (call.block, *captured)
+        if key not in stencils:
+            stencils[key] = _stencil(w, w.sheet.program.blocks[call.block], n_carried, captured)
+        carried = _instantiate(w.sheet, stencils[key], carried, call.prefix)
+    return carried
+
+
+def _stencil(outer: Writer, block: Graph, n_carried: int, captured: tuple[str, ...]) -> Stencil:
+    """The block's lines. Carried streams are named by number; captured values are the main graph's own."""
+    w = Writer(outer.sheet, outer.target, [], local=True)
+    given = (*(f"{LOCAL}carried.{i}" for i in range(n_carried)), *captured)
+    values = {"": "", **dict(zip(block.inputs, given, strict=True))}
+    for node in block.nodes:
+        values.update(zip(node.outputs, write_node(w, block, node, values), strict=True))
+    return Stencil(w.lines, w.weights, w.caches, tuple(values[v] for v in block.outputs))
+
+
+def _instantiate(sheet: Sheet, stencil: Stencil, carried: tuple[str, ...], prefix: str) -> tuple[str, ...]:
+    """Append the stencil's lines for the layer `prefix`; returns the new carried values."""
+    names = {f"{LOCAL}carried.{i}": value for i, value in enumerate(carried)}
+    for name, weight in stencil.weights.items():
+        names[name] = sheet.weight(Weight(fill(weight.path, prefix), weight.shape, weight.transposed))
+    for cache in stencil.caches:
+        number = len(sheet.caches)
+        past = (f"past_key_values.{number}.key", f"past_key_values.{number}.value")
+        names.update(zip(cache.past, past, strict=True))
+        present = tuple(sheet.fresh(f"{prefix}/{name.removeprefix(LOCAL)}") for name in cache.present)
+        names.update(zip(cache.present, present, strict=True))
+        sheet.caches.append(Cache(cache.heads, cache.key_width, cache.value_width, past, (present[0], present[1])))
+
+    def of(name: str) -> str:
+        if name.startswith(LOCAL) and name not in names:
+            names[name] = sheet.fresh(f"{prefix}/{name.removeprefix(LOCAL)}")
+        return names.get(name, name)
+
+    for line in stencil.lines:
+        inputs = tuple(map(of, line.inputs))
+        sheet.lines.append(Line(line.op, line.domain, inputs, tuple(map(of, line.outputs)), line.attrs))
+    return tuple(map(of, stencil.outputs))

@@ -1,0 +1,179 @@
+"""The builder that an operator's `write_onnx.py` calls: `write(w, node) -> output value name(s)`.
+
+A writer stands in one graph, the main one or a block. What a block does with captured values alone (masks, rotary
+tables, lengths) is written into the main graph once with `shared`, not once a layer.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+
+from archspec.errors import InputError
+from compiler.emit.onnx.sheet import LOCAL, NUMPY, Array, Cache, Line, Sheet, Weight
+from compiler.emit.onnx.target import FUSED, MICROSOFT, Target
+from compiler.ir.graph import Node
+from compiler.ir.types import TensorType
+
+
+class Writer:
+    """`lines`, `weights` and `caches` collect what this graph writes; the sheet holds the main graph and constants."""
+
+    def __init__(self, sheet: Sheet, target: Target, lines: list[Line], *, local: bool) -> None:
+        self.sheet, self.target, self.lines, self.local = sheet, target, lines, local
+        self.weights: dict[str, Weight] = {}  # local name -> weight, inside a block
+        self.caches: list[Cache] = []
+        self.taken: set[str] = set()
+        self.node: Node | None = None
+        self.at = "main"
+        self.inputs: tuple[str, ...] = ()  # value names of the current node's inputs, "" where absent
+        self.types: tuple[TensorType, ...] = ()
+
+    # Nodes ---------------------------------------------------------------------------------------------------------
+
+    def op(self, op: str, *inputs: str, domain: str = "", **attrs: Any) -> str:
+        """Append a standard node with one output; returns its name."""
+        return self.many(op, *inputs, outputs=1, domain=domain, **attrs)[0]
+
+    def fused(self, op: str, *inputs: str, **attrs: Any) -> str:
+        """Append a node of ONNX Runtime's own with one output."""
+        return self.many(op, *inputs, outputs=1, domain=FUSED[op][0], **attrs)[0]
+
+    def many(
+        self, op: str, *inputs: str, outputs: int | Sequence[bool], domain: str = "", **attrs: Any
+    ) -> tuple[str, ...]:
+        """Append a node; `outputs`: how many, or which ones are wanted (an unwanted one is named "")."""
+        assert self.local or not any(name.startswith(LOCAL) for name in inputs), f"{self.at} reads a block's value"
+        wanted = [True] * outputs if isinstance(outputs, int) else outputs
+        names = tuple(self._fresh(f"{self.at}/{op}") if want else "" for want in wanted)
+        self.lines.append(Line(op, domain, inputs, names, {k: v for k, v in attrs.items() if v is not None}))
+        return names
+
+    def _fresh(self, name: str) -> str:
+        if not self.local:
+            return self.sheet.fresh(name)
+        count, wanted = 2, name
+        while name in self.taken:
+            name, count = f"{wanted}_{count}", count + 1
+        self.taken.add(name)
+        return LOCAL + name
+
+    # Constants -----------------------------------------------------------------------------------------------------
+
+    def ints(self, *values: int) -> str:
+        """A vector of whole numbers: shapes, axes, positions."""
+        return self.sheet.constant(np.array(values, np.int64))
+
+    def whole(self, value: int, dtype: str = "int") -> str:
+        """One whole number, without axes."""
+        return self.sheet.constant(np.array(value, NUMPY[dtype]))
+
+    def number(self, value: float) -> str:
+        """One number of the program's float type, without axes."""
+        return self.table(np.array(value, np.float32))
+
+    def table(self, values: Array) -> str:
+        """Constant numbers in the program's float type."""
+        name = self.sheet.constant(np.asarray(values, np.float32))
+        return name if self.target.dtype == "fp32" else self.shared(f"cast {name}", lambda m: m.float(name))
+
+    def float(self, x: str) -> str:
+        """x in the program's float type."""
+        return self.op("Cast", x, to=self.target.dtype)
+
+    def cast(self, x: str, to: str) -> str:
+        """x as "int" (64 bit), "int32", "bool", "fp32", "fp16" or "bf16"."""
+        return self.op("Cast", x, to=to)
+
+    # Parameters ----------------------------------------------------------------------------------------------------
+
+    def param(self, role: str, *, transposed: bool = False) -> str:
+        """The initializer of the current node's parameter."""
+        assert self.node is not None
+        path = self.node.params[role]
+        shape = self.sheet.program.params[path].shape
+        weight = Weight(path, shape[::-1] if transposed else shape, transposed)
+        if not transposed:
+            self.sheet.plain.add(path)
+        if not self.local:
+            return self.sheet.weight(weight)
+        name = f"{LOCAL}{path}{' transposed' if transposed else ''}"
+        self.weights[name] = weight
+        return name
+
+    def is_plain(self, role: str) -> bool:
+        """Does something already read this parameter untransposed?"""
+        assert self.node is not None
+        return self.node.params[role] in self.sheet.plain
+
+    # Lengths and shared values ---------------------------------------------------------------------------------------
+
+    def shared(self, key: str, build: Callable[["Writer"], str]) -> str:
+        """A value of the main graph, written once for each `key`, which must name all that it depends on."""
+        if key not in self.sheet.shared:
+            main = Writer(self.sheet, self.target, self.sheet.lines, local=False)
+            main.at, main.node = f"shared/{key.split(' ', 1)[0]}", self.node
+            self.sheet.shared[key] = (build(main),)
+        return self.sheet.shared[key][0]
+
+    def length(self, symbol: Any) -> str:
+        """The size of a symbol (or a number) at run time, as a vector of one."""
+        if isinstance(symbol, int):
+            return self.ints(symbol)
+        if symbol == "T" and not self.sheet.stepping:
+            symbol = "S"
+        for name, type_ in self.sheet.inputs.items():
+            if symbol in type_.shape:
+                axis = type_.shape.index(symbol)
+                return self.shared(f"length {symbol}", lambda m: m.op("Shape", name, start=axis, end=axis + 1))
+        return self.refuse(f"no input has the length {symbol}")
+
+    def key_length(self, type_: TensorType, axis: int = 2) -> Any:
+        """Symbol for the number of keys: those of a self-attention grow with the past."""
+        symbol = type_.shape[axis]
+        return "T" if symbol == "S" and self.sheet.stepping else symbol
+
+    def scalar(self, x: str, dtype: str = "int") -> str:
+        """A vector of one as a number without axes."""
+        y = self.op("Squeeze", x)
+        return y if dtype == "int" else self.cast(y, dtype)
+
+    @property
+    def max_length(self) -> int:
+        """Longest sequence that the spec speaks of; 0 where it does not say."""
+        return int(self.sheet.program.meta.get("max_length") or 0)
+
+    # State -----------------------------------------------------------------------------------------------------------
+
+    def past(self) -> tuple[str, str]:
+        """Names for this attention's past keys and values; ("", "") where the model does not step."""
+        if not self.sheet.stepping:
+            return "", ""
+        number = len(self.caches)
+        return f"{LOCAL}past.{number}.key", f"{LOCAL}past.{number}.value"
+
+    def keep(self, past: tuple[str, str], present: tuple[str, str], heads: int, key: int, value: int) -> None:
+        """Declare what is carried to the next step."""
+        if past[0]:
+            self.caches.append(Cache(heads, key, value, past, present))
+
+    # Refusals --------------------------------------------------------------------------------------------------------
+
+    def note(self, text: str) -> None:
+        """Say in the report why a fused operator was not used."""
+        self.sheet.notes.setdefault(text)
+
+    def refuse(self, reason: str) -> NoReturn:
+        """This node cannot be said in ONNX."""
+        op = self.node.op if self.node else self.at
+        where = self.node.name if self.node else self.at
+        raise InputError(f"the ONNX target cannot write {op} ({where}): {reason}", source=self.sheet.program.name)
+
+
+def key_of(*parts: Any) -> str:
+    """A key for `shared` from anything that is JSON."""
+    return " ".join(part if isinstance(part, str) else json.dumps(part, sort_keys=True) for part in parts)
+
+
+__all__ = ["MICROSOFT", "Writer", "key_of"]

@@ -1,0 +1,73 @@
+"""The standard Attention over keys and values with their past; plain arithmetic where its order of operations differs."""
+
+from compiler.emit.onnx.masks import Rows, hidden_as, visible
+from compiler.emit.onnx.writer import Writer
+from compiler.ir.graph import Node
+
+
+def write(w: Writer, node: Node) -> str:
+    attrs = node.attrs
+    q, k, v, key_mask, *rest = w.inputs
+    q_type, k_type, v_type = w.types[:3]
+    names = attrs.get("mask_inputs", [])
+    biases = tuple(
+        w.op("Mul", bias, w.number(attrs["scale"])) if where == "before_scale" else bias
+        for bias, where in zip(rest[len(names) :], attrs.get("bias_at", []), strict=True)
+    )
+    total = k_type.shape[2] if attrs.get("cross") else w.key_length(k_type)
+    if not attrs.get("cross"):
+        k, v = remember(w, k, v, int(k_type.shape[1]), int(k_type.shape[3]), int(v_type.shape[3]))
+    rows = Rows(q_type.shape[2], total, dict(zip(names, rest, strict=False)))
+    seen = visible(w, attrs["mask"], rows, key_mask, attrs.get("empty_rows", "zeros"))
+    groups = int(q_type.shape[1]) // int(k_type.shape[1])
+    return attend(w, q, k, v, seen, biases, attrs["scale"], attrs.get("softcap"), groups)
+
+
+def remember(w: Writer, k: str, v: str, heads: int, key_width: int, value_width: int) -> tuple[str, str]:
+    """Keys and values (B, heads, T, width) with those of earlier steps in front."""
+    past = w.past()
+    if not past[0]:
+        return k, v
+    present = w.op("Concat", past[0], k, axis=2), w.op("Concat", past[1], v, axis=2)
+    w.keep(past, present, heads, key_width, value_width)
+    return present
+
+
+def attend(
+    w: Writer,
+    q: str,
+    k: str,
+    v: str,
+    seen: str,
+    biases: tuple[str, ...],
+    scale: float,
+    softcap: float | None,
+    groups: int,
+) -> str:
+    """q (B, H, S, D), k and v (B, G, T, D), seen bool up to (B, H, S, T), biases added after the scale."""
+    if softcap and biases:  # the standard adds its mask after the cap, here the bias comes before it
+        return _plain(w, q, k, v, seen, biases, scale, softcap, groups)
+    mask = hidden_as(w, seen, biases) if biases else seen
+    return w.op("Attention", q, k, v, mask, scale=scale, softcap=softcap or None, softmax_precision=1)
+
+
+def _plain(
+    w: Writer, q: str, k: str, v: str, seen: str, biases: tuple[str, ...], scale: float, softcap: float, groups: int
+) -> str:
+    if groups > 1:
+        k, v = _repeated(w, k, groups), _repeated(w, v, groups)
+    scores = w.op("Mul", w.op("MatMul", q, w.op("Transpose", k, perm=[0, 1, 3, 2])), w.number(scale))
+    for bias in biases:
+        scores = w.op("Add", scores, bias)
+    cap = w.number(softcap)
+    scores = w.op("Mul", w.op("Tanh", w.op("Div", scores, cap)), cap)
+    wide = w.cast(w.op("Add", scores, hidden_as(w, seen)), "fp32")
+    return w.op("MatMul", w.float(w.op("Softmax", wide, axis=-1)), v)
+
+
+def _repeated(w: Writer, x: str, groups: int) -> str:
+    """(B, G, T, D) -> (B, G·groups, T, D), each head `groups` times in a row."""
+    each = w.op("Expand", w.op("Unsqueeze", x, w.ints(2)), w.ints(1, 1, groups, 1, 1))
+    return w.op(
+        "Reshape", each, w.op("Concat", w.op("Shape", x, start=0, end=1), w.ints(-1), w.op("Shape", x, start=2), axis=0)
+    )

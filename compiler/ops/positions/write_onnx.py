@@ -1,0 +1,27 @@
+"""Position ids (B, S); in a step they go on from the past, whose length the attention mask shows.
+
+genai pads batches on the right and lets each row go on from its own count: there `index` counts unmasked tokens too,
+which is the same without padding.
+"""
+
+from compiler.emit.onnx.writer import Writer
+from compiler.ir.graph import Node
+
+
+def write(w: Writer, node: Node) -> str:
+    ids, mask = w.inputs
+    counts, pad = node.attrs["counts"], node.attrs.get("pad_id", 0)
+    symbol = w.types[0].shape[1]
+    if counts == "input":
+        w.refuse("positions given as an input")
+    if counts == "count_nonpad":
+        real = w.cast(w.op("Not", w.op("Equal", ids, w.whole(pad))), "int")
+        return w.op("Add", w.op("Mul", w.op("CumSum", real, w.whole(1)), real), w.whole(pad))
+    stepping = w.sheet.stepping and symbol == "S"
+    total = w.length("T" if stepping else symbol)
+    first = w.op("Sub", total, w.length(symbol))
+    if counts == "count_mask" or w.target.runtime == "genai":
+        seen = w.op("Max", w.op("Sub", w.op("CumSum", mask, w.whole(1)), w.whole(1)), w.whole(0))
+        return w.op("Slice", seen, first, total, w.ints(1)) if stepping else seen
+    slots = w.op("Range", w.scalar(first), w.scalar(total), w.whole(1))
+    return w.op("Expand", slots, w.op("Concat", w.length(w.types[0].shape[0]), w.length(symbol), axis=0))
