@@ -39,10 +39,10 @@ class Efficiency:
 
 
 LIMIT = Efficiency(1, 1, 1, 0, 0, 0, "the sheet's rates")
-# Memory 0.8 and 3 us an operation: aiconfigurator. Compute 0.8, half of it at 128 rows: between the two measurements that
-# hahnyuan/LLM-Viewer issue 4 gives against a plain roofline (LLaMA-7B, A100, TensorRT-LLM: prefill of 128 tokens takes
-# 2.3 times as long as the roofline says, of 2,048 tokens 1.2 times). Attention 0.6: FlashAttention-2 reaches 0.5 to 0.73
-# of an A100 (arXiv 2307.08691, section 4.1).
+# Memory 0.8 and 3 us an operation: aiconfigurator. Compute 0.8, half of it at 128 rows: between two measurements
+# against a plain roofline in hahnyuan/LLM-Viewer issue 4 (LLaMA-7B, A100, TensorRT-LLM: prefill of 128 tokens takes
+# 2.3 times as long as the roofline says, of 2,048 tokens 1.2 times). Attention 0.6: FlashAttention-2 reaches 0.5 to
+# 0.73 of an A100 (arXiv 2307.08691, section 4.1).
 DEFAULT_GPU = Efficiency(0.8, 0.8, 0.6, 128, 3e-6, 2e-4, "public starting points, not measured on this device")
 # Compiled decode on 2 cores takes 0.8 of the bandwidth; eager dispatch is about 10 us an operation.
 DEFAULT_CPU = Efficiency(0.8, 0.8, 0.4, 8, 1e-5, 5e-4, "public starting points, not measured on this device")

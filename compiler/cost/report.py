@@ -1,0 +1,162 @@
+"""The cost of one spec on one device: parameters, operations, memory, speed, each with its convention stated."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from archspec.errors import InputError
+from archspec.spec.canonical import spec_hash, variant_hash
+from archspec.spec.resolved import Resolved
+from compiler import pipeline
+from compiler.cost import flops, memory, parameters, speed, state
+from compiler.cost.calibration import Efficiency, efficiency
+from compiler.cost.devices import DEFAULT_DEVICE, Device
+from compiler.cost.devices import device as find_device
+from compiler.cost.formats import Storage, with_dtype
+from compiler.cost.sites import environment, sites, stored_copies, why_no_step
+from compiler.ir.program import Program
+from compiler.lower.program import lower
+
+
+@dataclass(frozen=True)
+class CostReport:
+    """What `cost` gives; see each part for its units. no_step: why the model cannot generate, or None."""
+
+    name: str
+    context: int
+    batch: int
+    device: Device
+    storage: Storage
+    parameters: parameters.Parameters
+    cache: state.Cache
+    flops: flops.FlopCount
+    memory: memory.Memory
+    speed: speed.Speed
+    efficiency: Efficiency
+    prefill_chunk: int
+    no_step: str | None
+    resolved: Resolved | None = None
+
+    @property
+    def fits(self) -> bool:
+        return self.memory.total <= self.device.memory_bytes
+
+    @cached_property
+    def hash(self) -> str:
+        return spec_hash(self.resolved) if self.resolved else ""
+
+    @cached_property
+    def variant(self) -> str:
+        return variant_hash(self.resolved) if self.resolved else ""
+
+    @property
+    def bound(self) -> str:
+        """What bounds generation; for a model that cannot step, its forward."""
+        return self.speed.decode_bound or self.speed.prefill_bound
+
+    @property
+    def why(self) -> str:
+        if not self.fits:
+            over = (self.memory.total - self.device.memory_bytes) / 1e9
+            return f"does not fit: {over:.1f} GB more than {self.device.name} shows to a program"
+        if self.bound == "unknown":
+            return f"no rate of {self.device.name} in {self.storage.precision.activations} is known"
+        what = {
+            "memory": f"bandwidth bounds it ({self.device.gigabytes_per_second:g} GB/s)",
+            "compute": "matrix products bound it",
+            "launch": "fixed costs of operations bound it, not the device's rates",
+        }[self.bound]
+        if self.speed.decode_bytes is None:
+            return f"forward: {what}"
+        batch = self.speed.compute_bound_batch
+        later = f"compute bound from batch {batch:,}" if batch else "at no batch compute bound at this context"
+        return f"decode: {what}, {self.speed.decode_bytes / 1e9:.2f} GB a step; {later}"
+
+    def to_json(self) -> dict[str, Any]:
+        """What `show --json` prints: plain numbers, bytes and operations; null where there is no such number."""
+        p, c, f, m, s = self.parameters, self.cache, self.flops, self.memory, self.speed
+        return {
+            "name": self.name,
+            "hash": self.hash,
+            "variant": self.variant,
+            "parameters": {
+                "total": p.total, "active": p.active, "stored": p.stored, "non_embedding": p.non_embedding,
+                "non_embedding_active": p.non_embedding_active, "by_kind": dict(p.by_kind),
+            },
+            "cache": {
+                "bytes_per_token": c.bytes_per_token,
+                "cross_bytes_per_encoder_token": c.cross_bytes_per_encoder_token,
+                "constant_bytes": c.constant_bytes, "at_context": c.at_context,
+            },
+            "flops": {
+                "prefill": f.prefill, "decode": f.decode, "prefill_exact": f.prefill_exact,
+                "prefill_generation": f.prefill_generation, "decode_exact": f.decode_exact,
+            },
+            "memory": {
+                "weights": m.weights, "cache": m.cache, "activations": m.activations, "logits": m.logits,
+                "workspace": m.workspace, "reserve": m.reserve, "total": m.total,
+            },
+            "speed": {
+                "prefill_tokens_per_second": s.prefill_tokens_per_second,
+                "decode_tokens_per_second": s.decode_tokens_per_second,
+                "bound": self.bound, "prefill_bound": s.prefill_bound,
+                "prefill_tokens_per_second_limit": s.prefill_limit,
+                "decode_tokens_per_second_limit": s.decode_limit,
+                "compute_bound_batch": s.compute_bound_batch,
+            },
+            "device": self.device.name, "context": self.context, "batch": self.batch,
+            "prefill_chunk": self.prefill_chunk, "fits": self.fits, "why": self.why, "no_step": self.no_step,
+        }  # fmt: skip
+
+
+def cost(
+    resolved: Resolved, *, context: int | None = None, batch: int = 1, dtype: str | None = None,
+    device: str | Device = DEFAULT_DEVICE, chunk: int | None = None, materialised: bool = False,
+    calibration: Mapping[str, Mapping[str, float]] | None = None,
+) -> CostReport:  # fmt: skip
+    """Cost of `resolved` at `context` tokens (its max_length if None) and `batch` sequences.
+
+    dtype replaces the spec's precision (see `formats.with_dtype`). chunk: tokens of the prompt at once. materialised:
+    attention keeps its scores in memory. InputError names an operator that the compiler cannot lower.
+    """
+    precision = with_dtype(resolved.spec.precision, dtype)
+    if precision != resolved.spec.precision:
+        resolved = replace(resolved, spec=resolved.spec.model_copy(update={"precision": precision}))
+    program, _ = pipeline.run(lower(resolved))
+    report = cost_of_program(
+        program, Storage(precision), context=context or resolved.max_length or 2048, batch=batch, device=device,
+        chunk=chunk, materialised=materialised, calibration=calibration,
+    )  # fmt: skip
+    return replace(report, resolved=resolved)
+
+
+def cost_of_program(
+    program: Program, storage: Storage, *, context: int, batch: int = 1, device: str | Device = DEFAULT_DEVICE,
+    chunk: int | None = None, materialised: bool = False,
+    calibration: Mapping[str, Mapping[str, float]] | None = None,
+) -> CostReport:  # fmt: skip
+    """Cost of a program already lowered (and rewritten); hashes are empty."""
+    for name, value in (("context", context), ("batch", batch), ("chunk", chunk)):
+        if value is not None and value < 1:
+            raise InputError(f"found {value}, a whole number of at least 1 is needed", source=f"--{name}")
+    where = find_device(device) if isinstance(device, str) else device
+    expected = efficiency(where.name, where.kind, calibration)
+    found = sites(program)
+    no_step = why_no_step(found)
+    can_step = no_step is None
+    size = memory.prefill_chunk(context, chunk, can_step)
+    whole = environment(program, batch, context, context, context)
+    step = environment(program, batch, 1, context, context) if can_step else None
+    counted = parameters.count(program, found, stored_copies(program), storage)
+    kept = state.count(found, whole, storage, can_step)
+    held = memory.inference(
+        program, found, {**whole, "S": size}, storage, where,
+        weights=counted.weight_bytes, cache=kept.at_context * batch, can_step=can_step, materialised=materialised,
+    )  # fmt: skip
+    middle = {**whole, "S": size, "T": (context + size) // 2}  # work is linear in the tokens seen before a chunk
+    fast = speed.estimate(found, middle, context, step, storage, where, expected, fits=held.total <= where.memory_bytes)
+    return CostReport(
+        program.name, context, batch, where, storage, counted, kept, flops.count(found, whole, step), held, fast,
+        expected, size, no_step,
+    )  # fmt: skip
