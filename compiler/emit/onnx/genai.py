@@ -43,7 +43,7 @@ def config(sheet: Sheet, target: Target, tokens: Mapping[str, Any]) -> dict[str,
     shares = all(line.op != "Attention" for line in sheet.lines) and any(
         line.op == "GroupQueryAttention" for line in sheet.lines
     )
-    provider = [{"cuda": {}}] if target.provider == "cuda" else []
+    provider: list[dict[str, Any]] = [{"cuda": {}}] if target.provider == "cuda" else []
     eos = tokens.get("eos_token_id", _NO_TOKEN)
     pad = tokens.get("pad_token_id", eos[0] if isinstance(eos, list) else eos)
     return {

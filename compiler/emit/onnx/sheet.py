@@ -92,4 +92,4 @@ class Sheet:
         return self.shared[key][0]
 
 
-NUMPY = {"int": np.dtype(np.int64), "int32": np.dtype(np.int32), "bool": np.dtype(np.bool_)}
+NUMPY: dict[str, np.dtype[Any]] = {"int": np.dtype(np.int64), "int32": np.dtype(np.int32), "bool": np.dtype(np.bool_)}

@@ -12,7 +12,7 @@ import numpy as np
 
 from archspec.errors import InputError
 from compiler.emit.onnx.sheet import LOCAL, NUMPY, Array, Cache, Line, Sheet, Weight
-from compiler.emit.onnx.target import FUSED, MICROSOFT, Target
+from compiler.emit.onnx.target import FUSED, Target
 from compiler.ir.graph import Node
 from compiler.ir.types import TensorType
 
@@ -123,11 +123,11 @@ class Writer:
             return self.ints(symbol)
         if symbol == "T" and not self.sheet.stepping:
             symbol = "S"
-        for name, type_ in self.sheet.inputs.items():
-            if symbol in type_.shape:
-                axis = type_.shape.index(symbol)
-                return self.shared(f"length {symbol}", lambda m: m.op("Shape", name, start=axis, end=axis + 1))
-        return self.refuse(f"no input has the length {symbol}")
+        found = next(((n, t.shape.index(symbol)) for n, t in self.sheet.inputs.items() if symbol in t.shape), None)
+        if found is None:
+            self.refuse(f"no input has the length {symbol}")
+        name, axis = found
+        return self.shared(f"length {symbol}", lambda m: m.op("Shape", name, start=axis, end=axis + 1))
 
     def key_length(self, type_: TensorType, axis: int = 2) -> Any:
         """Symbol for the number of keys: those of a self-attention grow with the past."""
@@ -174,6 +174,3 @@ class Writer:
 def key_of(*parts: Any) -> str:
     """A key for `shared` from anything that is JSON."""
     return " ".join(part if isinstance(part, str) else json.dumps(part, sort_keys=True) for part in parts)
-
-
-__all__ = ["MICROSOFT", "Writer", "key_of"]

@@ -15,9 +15,17 @@ def apply(w: Writer, x: str, function: str) -> str:
             return x
         case "relu":
             return w.op("Relu", x)
-        case "relu_squared":
+        case "relu2":
             y = w.op("Relu", x)
             return w.op("Mul", y, y)
+        case "relu6":
+            return w.op("Clip", x, w.number(0.0), w.number(6.0))
+        case "leaky_relu":
+            return w.op("LeakyRelu", x, alpha=0.01)
+        case "elu":
+            return w.op("Elu", x)
+        case "mish":
+            return w.op("Mish", x)
         case "gelu":
             return w.op("Gelu", x, approximate="none")
         case "gelu_tanh":

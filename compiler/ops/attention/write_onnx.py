@@ -1,4 +1,4 @@
-"""The standard Attention over keys and values with their past; plain arithmetic where its order of operations differs."""
+"""The standard Attention over keys and values with their past; plain arithmetic where its order of steps differs."""
 
 from compiler.emit.onnx.masks import Rows, hidden_as, visible
 from compiler.emit.onnx.writer import Writer

@@ -1,4 +1,4 @@
-"""x Wᵀ + bias, then the activation. The matrix is stored (in, out) as MatMul reads it, unless an embedding shares it."""
+"""x Wᵀ + bias, then the activation. The matrix is stored (in, out) as MatMul reads it, unless an embedding has it."""
 
 from compiler.emit.onnx.writer import Writer
 from compiler.ir.graph import Node

@@ -1,4 +1,7 @@
-"""SimplifiedLayerNormalization, or the standard RMSNormalization; eps outside the root is written out."""
+"""SimplifiedLayerNormalization, or the standard RMSNormalization; eps outside the root is written out.
+
+`layer_norm`, `add_norm` and the norms inside attention share these functions.
+"""
 
 import numpy as np
 
@@ -8,37 +11,43 @@ from compiler.ops.base import Attrs
 
 
 def write(w: Writer, node: Node) -> str:
-    attrs = node.attrs
-    bias = w.param("bias") if attrs.get("bias") else ""
+    return normed(w, "rms_norm", w.inputs[0], node.attrs, int(w.types[0].shape[-1]))
+
+
+def normed(w: Writer, norm: str, x: str, attrs: Attrs, width: int, part: str = "") -> str:
+    """The norm `norm` ("rms_norm" or "layer_norm") of x over its last axis; `part` prefixes the parameters' roles."""
+    bias = w.param(f"{part}bias") if attrs.get("bias", norm == "layer_norm") else ""
     if attrs.get("eps_at", "inside") == "outside":
-        return outside(w, w.cast(w.inputs[0], "fp32"), attrs, bias)
-    weight = gain(w, attrs, int(w.types[0].shape[-1]))
-    y = normalize(w, w.inputs[0], weight, attrs["eps"])
+        return _outside(w, norm, x, attrs, width, part, bias)
+    weight = gain(w, attrs, width, part)
+    if norm == "layer_norm":
+        given = [bias] if bias else []
+        return w.op("LayerNormalization", x, weight, *given, axis=-1, epsilon=attrs["eps"], stash_type=1)
+    if w.target.has("SimplifiedLayerNormalization"):
+        y = w.fused("SimplifiedLayerNormalization", x, weight, axis=-1, epsilon=attrs["eps"], stash_type=1)
+    else:
+        y = w.op("RMSNormalization", x, weight, axis=-1, epsilon=attrs["eps"], stash_type=1)
     return w.op("Add", y, bias) if bias else y
 
 
-def normalize(w: Writer, x: str, weight: str, eps: float) -> str:
-    """x / sqrt(mean(x²) + eps) · weight over the last axis, computed in fp32."""
-    if w.target.has("SimplifiedLayerNormalization"):
-        return w.fused("SimplifiedLayerNormalization", x, weight, axis=-1, epsilon=eps, stash_type=1)
-    return w.op("RMSNormalization", x, weight, axis=-1, epsilon=eps, stash_type=1)
-
-
-def gain(w: Writer, attrs: Attrs, width: int, role: str = "weight") -> str:
+def gain(w: Writer, attrs: Attrs, width: int, part: str = "") -> str:
     """The factor (width,) of a norm: a parameter, one plus a parameter, or ones."""
     match attrs.get("gain", "weight"):
         case "weight":
-            return w.param(role)
+            return w.param(f"{part}weight")
         case "one_plus":
-            return w.op("Add", w.param(role), w.number(1.0))  # folded when the model is loaded
+            return w.op("Add", w.param(f"{part}weight"), w.number(1.0))  # folded when the model is loaded
     return w.table(np.ones(width, np.float32))
 
 
-def outside(w: Writer, x: str, attrs: Attrs, bias: str) -> str:
-    """x / (sqrt(mean(x²)) + eps) · gain + bias; x in fp32."""
-    square = w.op("ReduceMean", w.op("Mul", x, x), w.ints(-1), keepdims=1)
+def _outside(w: Writer, norm: str, x: str, attrs: Attrs, width: int, part: str, bias: str) -> str:
+    """x / (sqrt(mean(x²)) + eps) · gain + bias, in fp32 up to the quotient; a layer norm centres x first."""
+    wide = w.cast(x, "fp32")
+    if norm == "layer_norm":
+        wide = w.op("Sub", wide, w.op("ReduceMean", wide, w.ints(-1), keepdims=1))
+    square = w.op("ReduceMean", w.op("Mul", wide, wide), w.ints(-1), keepdims=1)
     eps = w.sheet.constant(np.array(attrs["eps"], np.float32))
-    y = w.float(w.op("Div", x, w.op("Add", w.op("Sqrt", square), eps)))
+    y = w.float(w.op("Div", wide, w.op("Add", w.op("Sqrt", square), eps)))
     if attrs.get("gain", "weight") != "none":
-        y = w.op("Mul", y, gain(w, attrs, int(w.types[0].shape[-1])))
+        y = w.op("Mul", y, gain(w, attrs, width, part))
     return w.op("Add", y, bias) if bias else y

@@ -1,7 +1,9 @@
-"""RotaryEmbedding over cos and sin tables by position, or over the angles of the positions where there is no max_length.
+"""RotaryEmbedding over cos and sin tables by position, or over the positions' angles where there is no max_length.
 
 The tables are worked out in float64, so far positions lose nothing to a float32 product.
 """
+
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +23,7 @@ def rotate(w: Writer, x: str, positions: str, attrs: Attrs, width: int) -> str:
     """x (B, heads, S, width) with the slice [offset, offset + dims) turned."""
     start, dims = attrs.get("offset", 0), attrs["dims"]
     interleaved = int(attrs.get("pairing", "half") == "interleaved")
-    fields = {"interleaved": interleaved, "rotary_embedding_dim": 0 if dims == width - start else dims}
+    fields: dict[str, Any] = {"interleaved": interleaved, "rotary_embedding_dim": 0 if dims == width - start else dims}
     angles = tables(w, attrs)
     given = (*angles, positions) if angles else computed(w, attrs, positions)
     if not start:
