@@ -1,7 +1,7 @@
 """GGUF: metadata -> a spec, and its tensor names -> our parameter paths.
 
-Keys and names: https://github.com/ggml-org/llama.cpp `gguf-py/gguf/constants.py`; what the converter does to the tensors:
-`convert_hf_to_gguf.py` there.
+Keys and names: https://github.com/ggml-org/llama.cpp `gguf-py/gguf/constants.py`; what the converter does to the
+tensors: `convert_hf_to_gguf.py` there.
 """
 
 import struct
@@ -62,9 +62,9 @@ def tensors(file: GgufFile) -> TensorMap:
         path: substitute(recipe, lambda name: Stored(_decoder_name(name))) for path, recipe in theirs.recipes.items()
     }
     if architecture == "llama":
-        # The converter permutes q and k of this architecture so that ggml can rotate neighbouring rows. We rotate halves
-        # (as the original code does) and turn the rows back: then the spec, its hash and its tensors are the same as those
-        # of the Hugging Face folder, and kernels that only know halves apply. Others are stored unpermuted.
+        # The converter permutes q and k of this architecture so that ggml can rotate neighbouring rows. We rotate
+        # halves and turn the rows back: then the spec, its hash and its tensors are those of the Hugging Face folder,
+        # and kernels that only know halves apply. The other architectures are stored unpermuted.
         for path, recipe in recipes.items():
             part = path.split(".")[-2]
             if ".attention." in path and part in ("q", "k"):
@@ -102,7 +102,7 @@ def _architecture(file: GgufFile) -> str:
 
 
 class _Metadata(Config):
-    """The keys of one architecture, its name left out; numbers in single precision become the decimals they stand for."""
+    """The keys of one architecture without its name; numbers in single precision become the decimals they mean."""
 
     def __init__(self, file: GgufFile, architecture: str) -> None:
         prefix = architecture + "."

@@ -1,7 +1,7 @@
 """The header of a GGUF file: metadata and where each tensor lies. Standard library only.
 
-The `gguf` package reads the same thing but turns each of the (often 150,000) token strings into a numpy object on opening: two
-seconds for a file whose header this reads in some milliseconds. Its dequantisers are what `compiler.weights` uses.
+The `gguf` package reads the same but turns each of the (often 150,000) token strings into numpy arrays on opening: two
+seconds for a header that this reads in a tenth of one. Its dequantisers are what `compiler.weights` uses.
 
 Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md (versions 2 and 3, little endian).
 """
@@ -117,7 +117,7 @@ def is_gguf(path: Path) -> bool:
 
 
 def read_gguf(path: Path) -> GgufFile:
-    """Header of the file; InputError if it is not GGUF, is cut short, or stores a tensor type that nothing here reads."""
+    """Header of the file; InputError if it is not GGUF, is cut short, or stores a tensor type that is not read."""
     with path.open("rb") as file:
         if file.read(4) != b"GGUF":
             raise InputError("not a GGUF file (its first four bytes are not 'GGUF')", source=str(path))

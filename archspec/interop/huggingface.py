@@ -54,9 +54,9 @@ def tensor_map(fields: Mapping[str, Any], source: str = "") -> TensorMap:
 def export_config(spec: Spec) -> str:
     """The text of config.json for a spec.
 
-    An unedited import gives the file that it came from. In an edited one the fields are replaced that the spec determines and
-    the edit changed; the rest stays. A spec from elsewhere is written for the first family that can say it. InputError if
-    config.json cannot say it.
+    An unedited import gives the file that it came from. In an edited one the fields are replaced that the spec
+    determines and the edit changed; the rest stays. A spec from elsewhere is written for the first family that can say
+    it. InputError if config.json cannot say it.
     """
     resolved = resolve(spec)
     origin = spec.origin if spec.origin.get("format") == "huggingface" else {}
@@ -135,7 +135,7 @@ def _first_difference(a: Any, b: Any, at: str) -> tuple[str, Any, Any]:
 
 
 def _spelled_as(original: Mapping[str, Any], changed: dict[str, Any]) -> dict[str, Any]:
-    """The changed fields in the spelling that the file has: rotary fields as before transformers 5 where it has those."""
+    """The changed fields in the spelling of the file: rotary fields as before transformers 5 where it has those."""
     if (
         "rope_parameters" in changed
         and "rope_parameters" not in original

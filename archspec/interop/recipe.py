@@ -1,9 +1,9 @@
 """Recipes: how one tensor is made from others, as data.
 
-An importer says with a recipe how our parameter comes from the tensors a checkpoint stores; a pass says with one how a packed
-parameter comes from ours. Both are frozen, hashable, JSON-able, and know nothing of torch: `compiler.weights.evaluate` runs them.
-
-Only rearrangements exist here (no arithmetic), so a set of recipes that reads everything can be turned round: see `invert`.
+An importer says with a recipe how our parameter comes from the tensors a checkpoint stores; a pass says with one how a
+packed parameter comes from ours. They are frozen, hashable and JSON-able, and know nothing of torch:
+`compiler.weights.evaluate` runs them. Only rearrangements exist here (no arithmetic), so a set of recipes that reads
+everything can be turned round: see `invert`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -75,7 +75,7 @@ class Select:
 class PermuteRope:
     """Rows of a query or key projection moved between the two rotary layouts; axis 0 is (heads * head size).
 
-    Row i of pair p in a head of size d is row 2*p + i in the `interleaved` layout and row i*d/2 + p in the `half` layout.
+    Row i of pair p in a head of size d is row 2*p + i in the `interleaved` layout, row i*d/2 + p in the `half` layout.
     `to` is the layout of the result; x has the other one.
     """
 
@@ -298,7 +298,7 @@ def from_json(data: Any) -> Recipe:
     """ValueError names an unknown type or a missing field."""
     if isinstance(data, str):
         return Stored(data)
-    kind = _KINDS.get(data.get("type")) if isinstance(data, dict) else None
+    kind = _KINDS.get(str(data.get("type"))) if isinstance(data, dict) else None
     if kind is None:
         raise ValueError(f"not a recipe: {data!r}; a tensor name or an object with type one of {', '.join(_KINDS)}")
     wanted = {field.name for field in fields(kind)}

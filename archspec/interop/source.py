@@ -1,4 +1,4 @@
-"""What a SPEC argument means: a spec file, a zoo name, a Hugging Face folder or config.json, a GGUF file, or a package."""
+"""What a SPEC argument means: a spec file, zoo name, Hugging Face folder or config.json, GGUF file, or package."""
 
 import re
 from dataclasses import dataclass
@@ -65,7 +65,7 @@ def open_source(text: str | Path) -> Source:
 
 
 def open_weights_source(text: str | Path) -> tuple[Path, TensorMap | None]:
-    """What `--weights PATH` means: where the tensors lie and how they make our parameters (None: stored under our paths).
+    """What `--weights PATH` means: where the tensors lie, and how they make our parameters (None: under our paths).
 
     PATH is a GGUF file, a folder with config.json, a package, or a safetensors file or folder with our names.
     """

@@ -12,8 +12,8 @@ Shape = tuple[int, ...]
 def init_weights(params: Mapping[str, Shape], seed: int, dtype: torch.dtype = torch.float32) -> dict[str, torch.Tensor]:
     """Path -> tensor. Each is drawn from the seed and its own path, so neither order nor other parameters matter.
 
-    Matrices: N(0, 1/fan_in), so that activations keep their size; biases N(0, 0.1); other vectors, which are gains of norms,
-    1 + N(0, 0.1). Drawn in float32.
+    Matrices have variance 1/fan_in, so that activations keep their size; biases a deviation of 0.1; other vectors,
+    which are gains of norms, lie around 1 with a deviation of 0.1. Drawn in float32.
     """
     return dict(init_stream(params, seed, dtype))
 

@@ -55,7 +55,9 @@ def plan(params: Mapping[str, Shape], tensors: TensorMap | None, source: TensorS
                 wrong.append(f"{path} needs {list(params[path])}, {says} ({', '.join(dict.fromkeys(sources(recipe)))})")
     problems += _listed("wrong shape", wrong)
     if problems:
-        raise InputError("the stored tensors do not fit this architecture: " + "; ".join(problems), source=str(source.path))
+        raise InputError(
+            "the stored tensors do not fit this architecture: " + "; ".join(problems), source=str(source.path)
+        )
     return recipes
 
 
@@ -77,7 +79,8 @@ def _check_copies(tensors: TensorMap, source: TensorSource) -> None:
     for second, first in tensors.copies.items():
         if stored[second] != stored[first] or not torch.equal(source.read(second), source.read(first)):
             raise InputError(
-                f"{second} differs from {first}, but the configuration ties them (tie_word_embeddings)", source=str(source.path)
+                f"{second} differs from {first}, but the configuration ties them (tie_word_embeddings)",
+                source=str(source.path),
             )
 
 

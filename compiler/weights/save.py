@@ -20,7 +20,8 @@ def save(
 ) -> list[Path]:
     """Writes `<stem>.safetensors`, or `<stem>-00001-of-0000N.safetensors` and `<stem>.safetensors.index.json`.
 
-    Takes pairs one after another, so at most one shard is in memory. Returns the files written. InputError if it cannot write.
+    Takes pairs one after another, so at most one shard is in memory. Returns the files written. InputError if it cannot
+    write.
     """
     pairs = tensors.items() if isinstance(tensors, Mapping) else tensors
     shards: list[Path] = []
@@ -39,7 +40,9 @@ def save(
     if len(shards) == 1:
         return [shards[0].rename(folder / f"{stem}.safetensors")]
     # How many there are is known only now.
-    files = [part.rename(folder / f"{stem}-{i + 1:05}-of-{len(shards):05}.safetensors") for i, part in enumerate(shards)]
+    files = [
+        part.rename(folder / f"{stem}-{i + 1:05}-of-{len(shards):05}.safetensors") for i, part in enumerate(shards)
+    ]
     index = folder / f"{stem}.safetensors.index.json"
     weight_map = {name: files[i].name for name, i in homes}
     index.write_text(json.dumps({"metadata": {"total_size": total}, "weight_map": weight_map}, indent=2) + "\n")

@@ -40,7 +40,9 @@ class SafetensorsFiles:
         for file in files:
             for name, shape in _header(file):
                 if name in self._home:
-                    raise InputError(f"tensor {name} is stored twice, in {self._home[name].name} and {file.name}", source=str(path))
+                    raise InputError(
+                        f"tensor {name} is stored twice, in {self._home[name].name} and {file.name}", source=str(path)
+                    )
                 self._home[name], self._shapes[name] = file, shape
 
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
@@ -62,7 +64,7 @@ def _header(file: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
 
 
 def open_weights(path: Path | str) -> TensorSource:
-    """The tensors at `path`: a GGUF or safetensors file, or a folder of one model. InputError if there are none to read."""
+    """The tensors at `path`: a GGUF or safetensors file, or the folder of one model; InputError if it has none."""
     path = Path(path)
     if path.suffix.lower() in PICKLES:
         raise InputError("pickled weights can run code when opened; use safetensors or GGUF", source=str(path))
@@ -88,7 +90,9 @@ def _files_of(folder: Path) -> list[Path]:
     if len(files) == 1:
         return files
     if files:
-        raise InputError("several safetensors files and no index that says which belong to the model", source=str(folder))
+        raise InputError(
+            "several safetensors files and no index that says which belong to the model", source=str(folder)
+        )
     pickles = sorted(file.name for file in folder.iterdir() if file.suffix in PICKLES)
     if pickles:
         raise InputError(
@@ -108,7 +112,9 @@ def _indexed(index: Path) -> list[Path]:
     for name in dict.fromkeys(names):
         # A path would let a downloaded folder read files elsewhere on the machine.
         if not isinstance(name, str) or Path(name).name != name or name in ("", ".", ".."):
-            raise InputError(f"{name!r} is not the name of a file in the same folder", source=str(index), path="/weight_map")
+            raise InputError(
+                f"{name!r} is not the name of a file in the same folder", source=str(index), path="/weight_map"
+            )
         file = index.parent / name
         if file.suffix != ".safetensors":
             raise InputError(f"{name!r} is not a safetensors file", source=str(index), path="/weight_map")

@@ -50,7 +50,7 @@ SINGLE_DIGITS = ("smollm", "starcoder", "refact", "command-r", "codeshell", "exa
 
 
 def write_tokenizer(source: Path, folder: Path) -> list[Path]:
-    """Tokenizer files for `folder` from a folder or GGUF file; what was written. InputError if there is none to read."""
+    """Tokenizer files for `folder` from a folder or GGUF file; what was written. InputError if there is none."""
     if source.is_dir():
         found = [source / name for name in FILES if (source / name).is_file()]
         if not found:
@@ -125,5 +125,11 @@ def _post_processor(metadata: Mapping[str, Any], bos: str | None, eos: str | Non
         return trimmed
     ids = {token: metadata["tokenizer.ggml.tokens"].index(token) for token in (first, last) if token is not None}
     single = [token for token in (first, "$A", last) if token is not None]
-    pair = [token for token in (first, "$A", last, first and f"{first}:1", "$B:1", last and f"{last}:1") if token is not None]
-    return processors.Sequence([trimmed, processors.TemplateProcessing(single=single, pair=pair, special_tokens=list(ids.items()))])
+    pair = [
+        token
+        for token in (first, "$A", last, first and f"{first}:1", "$B:1", last and f"{last}:1")
+        if token is not None
+    ]
+    return processors.Sequence(
+        [trimmed, processors.TemplateProcessing(single=single, pair=pair, special_tokens=list(ids.items()))]
+    )

@@ -31,7 +31,11 @@ def logits_here(folder: Path, ids: torch.Tensor, mask: torch.Tensor | None = Non
 
 def test_means_what_transformers_computes(saved: tuple[Case, Path]) -> None:
     _, folder = saved
-    theirs = transformers.AutoModelForCausalLM if "Causal" in head_class(folder) or "LMHead" in head_class(folder) else transformers.AutoModelForMaskedLM
+    theirs = (
+        transformers.AutoModelForCausalLM
+        if "Causal" in head_class(folder) or "LMHead" in head_class(folder)
+        else transformers.AutoModelForMaskedLM
+    )
     model = theirs.from_pretrained(folder, dtype=torch.float64, attn_implementation="eager").eval()
     with torch.no_grad():
         expected = model(IDS).logits

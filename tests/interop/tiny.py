@@ -38,70 +38,68 @@ def redraw(model: torch.nn.Module) -> None:
     """Gains are not 1 and biases not 0 afterwards; each parameter is drawn from its own name."""
     for name, p in model.named_parameters():
         noise = torch.randn(p.shape, generator=torch.Generator().manual_seed(zlib.crc32(name.encode())))
-        p.copy_(1 + 0.1 * noise if p.dim() < 2 and "norm" in name.lower() else noise * (0.1 if p.dim() < 2 else p.shape[-1] ** -0.5))
+        p.copy_(
+            1 + 0.1 * noise
+            if p.dim() < 2 and "norm" in name.lower()
+            else noise * (0.1 if p.dim() < 2 else p.shape[-1] ** -0.5)
+        )
 
 
-DECODER = dict(
-    hidden_size=32,
-    intermediate_size=48,
-    num_hidden_layers=3,
-    num_attention_heads=4,
-    num_key_value_heads=2,
-    max_position_embeddings=64,
-)
-ENCODER = dict(
-    hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=40
-)
-LLAMA3 = dict(
-    rope_type="llama3",
-    rope_theta=10000.0,
-    factor=8.0,
-    low_freq_factor=1.0,
-    high_freq_factor=4.0,
-    original_max_position_embeddings=16,
-)
-YARN = dict(rope_type="yarn", rope_theta=10000.0, factor=4.0, original_max_position_embeddings=16)
+DECODER = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4,
+           "num_key_value_heads": 2, "max_position_embeddings": 64}  # fmt: skip
+ENCODER = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
+           "max_position_embeddings": 40}  # fmt: skip
+GPT2 = {"n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 64}
+LLAMA3 = {"rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+          "original_max_position_embeddings": 16}  # fmt: skip
+LINEAR = {"rope_type": "linear", "rope_theta": 5000.0, "factor": 2.0}
+YARN = {"rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0, "original_max_position_embeddings": 16}
+WINDOWS = {"use_sliding_window": True, "sliding_window": 4, "max_window_layers": 1}
+
+
+def llama(**changes: Any) -> Case:
+    return Case("LlamaForCausalLM", "LlamaConfig", "LlamaModel", DECODER | changes)
+
+
+def mistral(**changes: Any) -> Case:
+    return Case("MistralForCausalLM", "MistralConfig", "MistralModel", DECODER | changes)
+
+
+def qwen2(**changes: Any) -> Case:
+    return Case("Qwen2ForCausalLM", "Qwen2Config", "Qwen2Model", DECODER | changes)
+
+
+def qwen3(**changes: Any) -> Case:
+    return Case("Qwen3ForCausalLM", "Qwen3Config", "Qwen3Model", DECODER | {"head_dim": 16} | changes)
+
+
+def gpt2(**changes: Any) -> Case:
+    return Case("GPT2LMHeadModel", "GPT2Config", "GPT2Model", GPT2 | changes)
+
+
+def bert(**changes: Any) -> Case:
+    return Case("BertForMaskedLM", "BertConfig", "BertModel", ENCODER | changes)
+
+
+def roberta(**changes: Any) -> Case:
+    return Case("RobertaForMaskedLM", "RobertaConfig", "RobertaModel", ENCODER | {"type_vocab_size": 1} | changes)
+
 
 CASES = {
-    "llama": Case("LlamaForCausalLM", "LlamaConfig", "LlamaModel", DECODER),
-    "llama3 scaling": Case("LlamaForCausalLM", "LlamaConfig", "LlamaModel", DECODER | {"rope_parameters": LLAMA3}),
-    "llama linear scaling, biases": Case(
-        "LlamaForCausalLM",
-        "LlamaConfig",
-        "LlamaModel",
-        DECODER
-        | {
-            "rope_parameters": {"rope_type": "linear", "rope_theta": 5000.0, "factor": 2.0},
-            "attention_bias": True,
-            "mlp_bias": True,
-        },
-    ),
-    "llama yarn, tied": Case(
-        "LlamaForCausalLM",
-        "LlamaConfig",
-        "LlamaModel",
-        DECODER | {"rope_parameters": YARN, "tie_word_embeddings": True, "head_dim": 16},
-    ),
-    "mistral": Case("MistralForCausalLM", "MistralConfig", "MistralModel", DECODER | {"sliding_window": 5}),
-    "mistral without window": Case("MistralForCausalLM", "MistralConfig", "MistralModel", DECODER | {"sliding_window": None}),
-    "qwen2": Case(
-        "Qwen2ForCausalLM",
-        "Qwen2Config",
-        "Qwen2Model",
-        DECODER | {"use_sliding_window": True, "sliding_window": 4, "max_window_layers": 1},
-    ),
-    "qwen2 full": Case("Qwen2ForCausalLM", "Qwen2Config", "Qwen2Model", DECODER | {"tie_word_embeddings": True}),
-    "qwen3": Case("Qwen3ForCausalLM", "Qwen3Config", "Qwen3Model", DECODER | {"head_dim": 16}),
-    "gpt2": Case(
-        "GPT2LMHeadModel", "GPT2Config", "GPT2Model", dict(n_embd=32, n_layer=3, n_head=4, n_positions=64)
-    ),
-    "gpt2 by layer": Case(
-        "GPT2LMHeadModel",
-        "GPT2Config",
-        "GPT2Model",
-        dict(n_embd=32, n_layer=3, n_head=4, n_positions=64, n_inner=40, scale_attn_by_inverse_layer_idx=True, tie_word_embeddings=False),
-    ),
-    "bert": Case("BertForMaskedLM", "BertConfig", "BertModel", ENCODER),
-    "bert untied": Case("BertForMaskedLM", "BertConfig", "BertModel", ENCODER | {"tie_word_embeddings": False}),
-    "roberta": Case("RobertaForMaskedLM", "RobertaConfig", "RobertaModel", ENCODER | {"type_vocab_size": 1}),
+    "llama": llama(),
+    "llama3 scaling": llama(rope_parameters=LLAMA3),
+    "llama linear scaling, biases": llama(rope_parameters=LINEAR, attention_bias=True, mlp_bias=True),
+    "llama yarn, tied": llama(rope_parameters=YARN, tie_word_embeddings=True, head_dim=16),
+    "mistral": mistral(sliding_window=5),
+    "mistral without window": mistral(sliding_window=None),
+    "qwen2": qwen2(**WINDOWS),
+    "qwen2 full": qwen2(tie_word_embeddings=True),
+    "qwen3": qwen3(),
+    "qwen3 with biases and windows": qwen3(attention_bias=True, **WINDOWS),
+    "gpt2": gpt2(),
+    "gpt2 scaled by layer": gpt2(n_inner=40, scale_attn_by_inverse_layer_idx=True, tie_word_embeddings=False),
+    "gpt2 unscaled": gpt2(scale_attn_weights=False, activation_function="relu"),
+    "bert": bert(),
+    "bert untied": bert(tie_word_embeddings=False, hidden_act="gelu_new"),
+    "roberta": roberta(),
 }

@@ -1,14 +1,15 @@
-"""BERT, and sentence encoders made from it. Defaults: transformers 5.23 `models/bert/configuration_bert.py` BertConfig."""
+"""BERT, and sentence encoders made from it.
 
-from typing import TYPE_CHECKING, Any
+Defaults: transformers 5.23 `models/bert/configuration_bert.py` BertConfig.
+"""
+
+from typing import Any
 
 from archspec.interop.hf import encoder
 from archspec.interop.hf.config import Config
 from archspec.interop.hf.family import CannotSay, Family, HeadKind
 from archspec.interop.tensor_map import TensorMap
-
-if TYPE_CHECKING:
-    from archspec.spec import Resolved
+from archspec.spec import Resolved
 
 NAMES = encoder.HeadNames(
     dense="cls.predictions.transform.dense",
@@ -30,11 +31,17 @@ def tensors(config: Config, head: HeadKind) -> TensorMap:
     return encoder.tensors(read(config), head, "bert.", NAMES)
 
 
-def to_config(resolved: "Resolved") -> dict[str, Any]:
+def to_config(resolved: Resolved) -> dict[str, Any]:
     if resolved.stacks[resolved.output].inputs[0].positions.type != "index":
         raise CannotSay("positions are plain indices")
     return encoder.fields(resolved)
 
+
+# Written by the first release for its own pooler; nothing reads them.
+POOLER_FIELDS = frozenset({
+    "directionality", "pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers",
+    "pooler_size_per_head", "pooler_type",
+})  # fmt: skip
 
 FAMILY = Family(
     model_type="bert",
@@ -47,9 +54,5 @@ FAMILY = Family(
         "BertLMHeadModel": "tokens",
         "BertForPreTraining": "tokens",  # its next-sentence head is left out
     },
-    # Written by the first release for its own pooler; nothing reads them.
-    inert=frozenset(
-        """directionality pooler_fc_size pooler_num_attention_heads pooler_num_fc_layers pooler_size_per_head
-        pooler_type""".split()
-    ),
+    inert=POOLER_FIELDS,
 )

@@ -1,21 +1,20 @@
-"""What BERT and RoBERTa have in common: an encoder with norms after each residual sum, and a masked-language-model head.
+"""What BERT and RoBERTa have in common: norms after each residual sum, and a masked-language-model head.
 
 Structure and tensor names follow transformers 5.23 `models/bert/modeling_bert.py`; RoBERTa's is generated from it.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from archspec.interop.hf.activations import ACTIVATIONS
 from archspec.interop.hf.config import Config
 from archspec.interop.hf.family import CannotSay, HeadKind
 from archspec.interop.hf.layout import entries
-from archspec.interop.hf.rms_decoder import operator, spelling
+from archspec.interop.hf.reading import expect, is_tied, operator, spelling
 from archspec.interop.recipe import Recipe, Stored
 from archspec.interop.tensor_map import TensorMap, per_layer
-
-if TYPE_CHECKING:
-    from archspec.spec import Resolved
+from archspec.spec import Resolved
+from archspec.spec.types import Attention, Branch, Causal, LayerNorm, Learned, Mlp, Tokens, TokenTypes
 
 STACK = "encoder"
 PROJECTIONS = ("q", "k", "v", "o")
@@ -23,7 +22,7 @@ PROJECTIONS = ("q", "k", "v", "o")
 
 @dataclass(frozen=True)
 class Encoder:
-    """`pad_id` is None where positions are plain indices; otherwise they count real ids and the table starts at pad_id."""
+    """`pad_id` is None where positions are plain indices; else they count real ids and the table starts at pad_id."""
 
     vocab_size: int
     rows: int  # of the table of positions
@@ -179,28 +178,28 @@ def tensors(m: Encoder, head: HeadKind, prefix: str, names: HeadNames) -> Tensor
     )
 
 
-def fields(resolved: "Resolved") -> dict[str, Any]:
+def fields(resolved: Resolved) -> dict[str, Any]:
     """The fields of config.json that both families share."""
     stack = resolved.stacks[resolved.output]
     if not stack.layers or len(stack.inputs) != 1 or len(stack.bodies) != 1 or len(stack.bodies[0]) != 2:
         raise CannotSay("one input, and equal layers of one attention and one MLP")
     entrance, (first, second) = stack.inputs[0], stack.bodies[0]
-    attention, mlp = operator(first, "attention"), operator(second, "mlp")
-    parts = {part.type: part for part in entrance.sum}
-    if set(parts) != {"tokens", "token_types", "learned"} or len(entrance.then) != 1:
-        raise CannotSay("the input is words, token types and learned positions with one norm")
-    if getattr(first, "sum_norm", None) is None:
-        raise CannotSay("norms after each residual sum")
+    attention, mlp = operator(first, Attention), operator(second, Mlp)
+    if len(entrance.sum) != 3:
+        raise CannotSay("the input is words, token types and learned positions")
+    expect(Tokens, entrance.sum[0], "the first part")
+    types = expect(TokenTypes, entrance.sum[1], "the second part")
+    learned = expect(Learned, entrance.sum[2], "the third part")
     return {
         "vocab_size": resolved.vocab_size,
-        "max_position_embeddings": parts["learned"].size,
-        "type_vocab_size": parts["token_types"].size,
+        "max_position_embeddings": learned.size,
+        "type_vocab_size": types.size,
         "hidden_size": stack.d_model,
         "intermediate_size": mlp.d_ff,
         "num_hidden_layers": len(stack.layers),
         "num_attention_heads": attention.n_heads,
-        "layer_norm_eps": first.sum_norm.eps,
+        "layer_norm_eps": expect(LayerNorm, expect(Branch, first, "a step").sum_norm, "the norm after attention").eps,
         "hidden_act": spelling(mlp.activation),
-        "is_decoder": attention.mask.type == "causal",
-        "tie_word_embeddings": resolved.head is None or resolved.head.logits.weights is not None,
+        "is_decoder": isinstance(attention.mask, Causal),
+        "tie_word_embeddings": resolved.head is None or is_tied(resolved),
     }

@@ -4,18 +4,17 @@ Its Conv1D stores weights (in, out), and c_attn joins q, k and v along the outpu
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from archspec.interop.hf.activations import ACTIVATIONS
 from archspec.interop.hf.config import Config
 from archspec.interop.hf.family import CannotSay, Family, HeadKind
 from archspec.interop.hf.layout import entries
-from archspec.interop.hf.rms_decoder import operator, spelling
+from archspec.interop.hf.reading import expect, is_tied, operator, spelling
 from archspec.interop.recipe import Recipe, Slice, Stored, Transpose
 from archspec.interop.tensor_map import TensorMap, per_layer
-
-if TYPE_CHECKING:
-    from archspec.spec import Resolved
+from archspec.spec import Resolved
+from archspec.spec.types import Attention, LayerNorm, Mlp
 
 STACK = "decoder"
 
@@ -132,14 +131,14 @@ def tensors(config: Config, head: HeadKind) -> TensorMap:
     )
 
 
-def to_config(resolved: "Resolved") -> dict[str, Any]:
+def to_config(resolved: Resolved) -> dict[str, Any]:
     stack = resolved.stacks[resolved.output]
     bodies = [stack.bodies[layer.body] for layer in stack.layers]
-    if not bodies or len(bodies[0]) != 2 or stack.final_norm is None or resolved.max_length is None:
-        raise CannotSay("a layer is one attention and one MLP, and there are a maximum length and a final norm")
-    attention, mlp = operator(bodies[0][0], "attention"), operator(bodies[0][1], "mlp")
+    if not bodies or len(bodies[0]) != 2:
+        raise CannotSay("a layer is one attention and one MLP")
+    attention, mlp = operator(bodies[0][0], Attention), operator(bodies[0][1], Mlp)
     # The scale of layer i is s or s/(i+1); a second layer tells which.
-    scales = [operator(body[0], "attention").scale for body in bodies]
+    scales = [operator(body[0], Attention).scale for body in bodies]
     by_layer = len(scales) > 1 and scales[1] != scales[0]
     return {
         "vocab_size": resolved.vocab_size,
@@ -149,12 +148,18 @@ def to_config(resolved: "Resolved") -> dict[str, Any]:
         "n_head": attention.n_heads,
         "n_inner": mlp.d_ff,
         "activation_function": spelling(mlp.activation),
-        "layer_norm_epsilon": stack.final_norm.eps,
+        "layer_norm_epsilon": expect(LayerNorm, stack.final_norm, "the final norm").eps,
         "scale_attn_weights": scales[0] != 1 or attention.d_head == 1,
         "scale_attn_by_inverse_layer_idx": by_layer,
-        "tie_word_embeddings": resolved.head is not None and resolved.head.logits.weights is not None,
+        "tie_word_embeddings": is_tied(resolved),
     }
 
+
+# n_ctx repeats n_positions and nothing reads it; summary_* belong to the double-heads model.
+DOUBLE_HEAD_FIELDS = frozenset({
+    "n_ctx", "summary_type", "summary_use_proj", "summary_activation", "summary_proj_to_labels",
+    "summary_first_dropout",
+})  # fmt: skip
 
 FAMILY = Family(
     model_type="gpt2",
@@ -162,8 +167,5 @@ FAMILY = Family(
     tensors=tensors,
     config=to_config,
     heads={"GPT2LMHeadModel": "tokens", "GPT2Model": "none"},
-    # n_ctx repeats n_positions and nothing reads it; summary_* belong to the double-heads model.
-    inert=frozenset(
-        "n_ctx summary_type summary_use_proj summary_activation summary_proj_to_labels summary_first_dropout".split()
-    ),
+    inert=DOUBLE_HEAD_FIELDS,
 )

@@ -1,14 +1,12 @@
 """LLaMA and what shares its code. Defaults: transformers 5.23 `models/llama/configuration_llama.py` LlamaConfig."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from archspec.interop.hf import rms_decoder
 from archspec.interop.hf.config import Config
 from archspec.interop.hf.family import CannotSay, Family, HeadKind
 from archspec.interop.tensor_map import TensorMap
-
-if TYPE_CHECKING:
-    from archspec.spec import Resolved
+from archspec.spec import Resolved
 
 DEFAULTS = rms_decoder.Defaults(vocab_size=32000, d_ff=11008, max_length=2048)
 
@@ -27,7 +25,7 @@ def tensors(config: Config, head: HeadKind) -> TensorMap:
     return rms_decoder.tensors(read(config), head)
 
 
-def to_config(resolved: "Resolved") -> dict[str, Any]:
+def to_config(resolved: Resolved) -> dict[str, Any]:
     decoder = rms_decoder.measure(resolved)
     if any(decoder.windows) or decoder.qk_norm:
         raise CannotSay("no windows, no norm on queries and keys")

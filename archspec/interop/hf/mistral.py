@@ -1,18 +1,16 @@
 """Mistral: LLaMA with grouped heads and one window in every layer, no biases.
 
-Defaults: transformers 5.23 `models/mistral/configuration_mistral.py` MistralConfig. A window of W shows W keys, the own one
-included (`masking_utils.sliding_window_overlay`: kv_idx > q_idx - W).
+Defaults: transformers 5.23 `models/mistral/configuration_mistral.py` MistralConfig. A window of W shows W keys, the own
+one included (`masking_utils.sliding_window_overlay`: kv_idx > q_idx - W).
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from archspec.interop.hf import rms_decoder
 from archspec.interop.hf.config import Config
 from archspec.interop.hf.family import CannotSay, Family, HeadKind
 from archspec.interop.tensor_map import TensorMap
-
-if TYPE_CHECKING:
-    from archspec.spec import Resolved
+from archspec.spec import Resolved
 
 DEFAULTS = rms_decoder.Defaults(vocab_size=32000, d_ff=14336, max_length=4096 * 32, n_kv_heads=8)
 
@@ -33,7 +31,7 @@ def tensors(config: Config, head: HeadKind) -> TensorMap:
     return rms_decoder.tensors(read(config), head)
 
 
-def to_config(resolved: "Resolved") -> dict[str, Any]:
+def to_config(resolved: Resolved) -> dict[str, Any]:
     decoder = rms_decoder.measure(resolved)
     if decoder.attention_bias or decoder.mlp_bias or decoder.qk_norm or len(set(decoder.windows)) != 1:
         raise CannotSay("no biases, no norm on queries and keys, the same window in every layer")

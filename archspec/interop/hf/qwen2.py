@@ -3,15 +3,13 @@
 Defaults: transformers 5.23 `models/qwen2/configuration_qwen2.py` Qwen2Config.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from archspec.interop.hf import rms_decoder
 from archspec.interop.hf.config import Config
 from archspec.interop.hf.family import CannotSay, Family, HeadKind
 from archspec.interop.tensor_map import TensorMap
-
-if TYPE_CHECKING:
-    from archspec.spec import Resolved
+from archspec.spec import Resolved
 
 DEFAULTS = rms_decoder.Defaults(vocab_size=151936, d_ff=22016, max_length=32768, n_kv_heads=32)
 BIAS = ("q", "k", "v")
@@ -31,7 +29,7 @@ def tensors(config: Config, head: HeadKind) -> TensorMap:
     return rms_decoder.tensors(read(config), head)
 
 
-def to_config(resolved: "Resolved") -> dict[str, Any]:
+def to_config(resolved: Resolved) -> dict[str, Any]:
     decoder = rms_decoder.measure(resolved)
     if set(decoder.attention_bias) != set(BIAS) or decoder.mlp_bias or decoder.qk_norm:
         raise CannotSay("biases on q, k and v and nowhere else, no norm on queries and keys")

@@ -6,18 +6,18 @@ Structure and tensor names follow transformers 5.23 `models/llama/modeling_llama
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from archspec.interop.hf.activations import ACTIVATIONS, SPELLINGS
+from archspec.interop.hf.activations import ACTIVATIONS
 from archspec.interop.hf.config import Config
 from archspec.interop.hf.family import CannotSay, HeadKind
 from archspec.interop.hf.layout import entries
+from archspec.interop.hf.reading import expect, is_tied, operator, spelling
 from archspec.interop.hf.rope import read_rope, write_rope
 from archspec.interop.recipe import Recipe, Stored
 from archspec.interop.tensor_map import TensorMap, per_layer
-
-if TYPE_CHECKING:
-    from archspec.spec import Resolved
+from archspec.spec import Resolved
+from archspec.spec.types import Attention, GatedMlp, RmsNorm, Rope, Window
 
 STACK = "decoder"
 
@@ -187,18 +187,16 @@ def tensors(decoder: Decoder, head: HeadKind) -> TensorMap:
     )
 
 
-def measure(resolved: "Resolved") -> Decoder:
+def measure(resolved: Resolved) -> Decoder:
     """The numbers of a resolved spec; CannotSay at whatever this kind of decoder does not have."""
     stack = resolved.stacks[resolved.output]
     bodies = [stack.bodies[layer.body] for layer in stack.layers]
     if not bodies or any(len(body) != 2 for body in bodies):
         raise CannotSay("a layer is one attention and one gated MLP")
-    attention, mlp = operator(bodies[0][0], "attention"), operator(bodies[0][1], "gated_mlp")
-    rope = next((position for position in attention.position if position.type == "rope"), None)
-    if rope is None:
-        raise CannotSay("positions are rotary")
-    if stack.final_norm is None or resolved.vocab_size is None or resolved.max_length is None:
-        raise CannotSay("there are a vocabulary, a maximum length and a final norm")
+    attention, mlp = operator(bodies[0][0], Attention), operator(bodies[0][1], GatedMlp)
+    if len(attention.position) != 1 or resolved.vocab_size is None or resolved.max_length is None:
+        raise CannotSay("there are rotary positions, a vocabulary and a maximum length")
+    rope = expect(Rope, attention.position[0], "the position")
     return Decoder(
         vocab_size=resolved.vocab_size,
         max_length=resolved.max_length,
@@ -207,27 +205,19 @@ def measure(resolved: "Resolved") -> Decoder:
         n_heads=attention.n_heads,
         n_kv_heads=attention.n_kv_heads,
         d_head=attention.d_head,
-        eps=stack.final_norm.eps,
+        eps=expect(RmsNorm, stack.final_norm, "the final norm").eps,
         activation=mlp.activation,
         rope=write_rope(rope, attention.d_head),
-        tied=resolved.head is not None and resolved.head.logits.weights is not None,
-        windows=tuple(_window(operator(body[0], "attention").mask) for body in bodies),
+        tied=is_tied(resolved),
+        windows=tuple(_window(operator(body[0], Attention).mask) for body in bodies),
         attention_bias=tuple(attention.bias),
         mlp_bias=bool(mlp.bias),
         qk_norm=attention.qk_norm is not None,
     )
 
 
-def operator(step: Any, kind: str) -> Any:
-    """The op of a plain branch, which must be of this type."""
-    op = getattr(step, "op", None)
-    if op is None or op.type != kind:
-        raise CannotSay(f"expected a branch with {kind}, found {op.type if op else type(step).__name__}")
-    return op
-
-
 def _window(mask: Any) -> int | None:
-    return mask.behind if mask.type == "window" else None
+    return mask.behind if isinstance(mask, Window) else None
 
 
 def fields(decoder: Decoder) -> dict[str, Any]:
@@ -246,12 +236,6 @@ def fields(decoder: Decoder) -> dict[str, Any]:
         "tie_word_embeddings": decoder.tied,
         "rope_parameters": dict(decoder.rope),
     }
-
-
-def spelling(activation: str) -> str:
-    if activation not in SPELLINGS:
-        raise CannotSay(f"there is no name for the activation {activation}")
-    return SPELLINGS[activation]
 
 
 def window_fields(windows: Sequence[int | None]) -> dict[str, Any]:

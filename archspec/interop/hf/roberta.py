@@ -4,15 +4,13 @@ Defaults: transformers 5.23 `models/roberta/configuration_roberta.py` RobertaCon
 `create_position_ids_from_input_ids` in `modeling_roberta.py`.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from archspec.interop.hf import encoder
 from archspec.interop.hf.config import Config
 from archspec.interop.hf.family import CannotSay, Family, HeadKind
 from archspec.interop.tensor_map import TensorMap
-
-if TYPE_CHECKING:
-    from archspec.spec import Resolved
+from archspec.spec import Resolved
 
 NAMES = encoder.HeadNames(
     dense="lm_head.dense", norm="lm_head.layer_norm", decoder="lm_head.decoder", bias="lm_head.bias"
@@ -32,7 +30,7 @@ def tensors(config: Config, head: HeadKind) -> TensorMap:
     return encoder.tensors(read(config), head, "roberta.", NAMES)
 
 
-def to_config(resolved: "Resolved") -> dict[str, Any]:
+def to_config(resolved: Resolved) -> dict[str, Any]:
     positions = resolved.stacks[resolved.output].inputs[0].positions
     if positions.type != "count_nonpad":
         raise CannotSay("positions are counted over real ids")

@@ -1,4 +1,4 @@
-"""Rotary positions in config.json, in both spellings: `rope_parameters` (transformers 5) and `rope_theta` + `rope_scaling`.
+"""Rotary positions in config.json: `rope_parameters` (transformers 5), or `rope_theta` and `rope_scaling` (before).
 
 Follows transformers 5.23 `modeling_rope_utils.py`: `standardize_rope_params` for what is read from where and the
 `_compute_*_parameters` functions for defaults.
@@ -93,7 +93,7 @@ def _yarn_gain(rope: Config, factor: float) -> float:
 
 
 def write_rope(rope: Any, d_head: int) -> dict[str, Any]:
-    """`rope_parameters` for a resolved rope position. What config.json cannot say is left out: the caller reads it back."""
+    """`rope_parameters` for a resolved rope position. What they cannot say is left out: the caller reads it back."""
     out: dict[str, Any] = {"rope_type": "default", "rope_theta": rope.theta}
     if rope.dims != d_head:
         out["partial_rotary_factor"] = rope.dims / d_head
