@@ -36,13 +36,17 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """`inputs` and `types` give the type of each value; `outputs` are value names."""
+    """`inputs` and `types` give the type of each value; `outputs` are value names.
+
+    `checked`: the shapes of the parameters that `compiler.ir.check` found it well-formed with, None if it has not.
+    """
 
     name: str
     inputs: Mapping[str, TensorType]
     nodes: tuple[Node, ...]
     outputs: tuple[str, ...]
     types: Mapping[str, TensorType] = field(default_factory=dict, compare=False)
+    checked: Mapping[str, tuple[int, ...]] | None = field(default=None, compare=False, repr=False)
 
     @cached_property
     def _producer(self) -> dict[str, Node]:
@@ -86,7 +90,10 @@ class Graph:
                 value = rename[value]
             return value
 
-        renamed = [node.with_(inputs=tuple(map(final, node.inputs))) for node in nodes]
+        renamed = [
+            node if rename.keys().isdisjoint(node.inputs) else node.with_(inputs=tuple(map(final, node.inputs)))
+            for node in nodes
+        ]
         kept = tuple(map(final, self.outputs if outputs is None else outputs))
         return Graph(self.name, self.inputs, toposort(renamed, self.inputs), kept)
 

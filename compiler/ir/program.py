@@ -1,10 +1,10 @@
 """A whole model: the main graph, each distinct block once, and the parameters by path."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from archspec.interop.recipe import Recipe
+from archspec.interop.recipe import Recipe, Stored, substitute
 from compiler.ir.graph import Graph, Node
 
 
@@ -60,9 +60,10 @@ class Program:
     def counts(self) -> dict[str, int]:
         """Block name -> how many layers run it."""
         counts = dict.fromkeys(self.blocks, 0)
-        for _, region in self.regions():
-            for call in region:
-                counts[call.block] += 1
+        for node in self.main.nodes:
+            if node.op == "repeat":
+                for block, count in block_runs(node):
+                    counts[block] += count
         return counts
 
     def prefixes(self, block: str) -> list[str]:
@@ -73,6 +74,16 @@ class Program:
         """Parameter path templates that `graph` reads, in order, each once."""
         return list(dict.fromkeys(path for node in graph.nodes for path in node.params.values()))
 
+    def stored_recipes(self) -> dict[str, Recipe]:
+        """Every tensor this program reads, by full path: how it is made from those of the unrewritten program."""
+        made: dict[str, Recipe] = {}
+        for graph in self.graphs():
+            for template in self.templates(graph):
+                recipe = self.recipes.get(template, Stored(template))
+                for prefix in self.prefixes(graph.name) if "{" in template else [""]:
+                    made[fill(template, prefix)] = substitute(recipe, _filled(prefix))
+        return made
+
     def parameter_paths(self) -> dict[str, Param]:
         """Every stored tensor by its full path, in reading order."""
         paths: dict[str, Param] = {}
@@ -82,6 +93,10 @@ class Program:
                 for prefix in prefixes:
                     paths[fill(template, prefix)] = self.params[template]
         return paths
+
+
+def _filled(prefix: str) -> Callable[[str], Recipe]:
+    return lambda name: Stored(fill(name, prefix))
 
 
 def fill(template: str, prefix: str) -> str:
@@ -100,6 +115,11 @@ def calls(node: Node) -> tuple[Call, ...]:
             block, stack, first, count = run
             out.extend(Call(block, f"{stack}.{first + i}") for i in range(count))
     return tuple(out)
+
+
+def block_runs(node: Node) -> list[tuple[str, int]]:
+    """Blocks of a `repeat` node in order, each with how many layers run it in a row; not one entry a layer."""
+    return [(run[0], 1 if len(run) == 2 else run[3]) for run in node.attrs["calls"]]
 
 
 def runs(layers: list[Call]) -> list[list[Any]]:

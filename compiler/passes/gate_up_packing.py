@@ -15,17 +15,18 @@ class GateUpPacking(LocalPass):
 
     def at(self, site: Site) -> Answer:
         left, right = site.node.inputs
+        if site.producer(left, "activation") is None:
+            left, right = right, left
         activation = site.producer(left, "activation")
         if activation is None:
-            return f"{left} is no activation"
-        gate_value = activation.inputs[0]
+            return None
         linears = []
-        for part, value in (("gate", gate_value), ("up", right)):
+        for part, value in (("gate", activation.inputs[0]), ("up", right)):
             node = site.graph.producer(value)
             if node is None or node.op != "linear":
                 return f"the {part} comes from {f'{node.name} ({node.op})' if node else value}, not a linear"
             linears.append(node)
-        for value in (left, gate_value, right):
+        for value in (left, activation.inputs[0], right):
             if not site.graph.used_once(value):
                 return f"{value} is read elsewhere too"
         gate, up = linears

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from compiler import ops
 from compiler.ir.graph import Node
-from compiler.ops.grouped_query_attention.shape import NORMS
+from compiler.passes.norms import NORMS, against_fusing, fused_fields
 from compiler.passes.rewrite import Answer, LocalPass, Replacement, Site
 
 
@@ -51,7 +51,7 @@ class GroupedQuery(LocalPass):
             "heads": q.split.attrs["heads"], "kv_heads": k.split.attrs["heads"], "mask": core.attrs["mask"],
             "scale": core.attrs["scale"], "softcap": core.attrs.get("softcap"),
             "rope": _fields(q.rope) if q.rope else None,
-            "qk_norm": {"norm": q.norm.op, **_fields(q.norm)} if q.norm else None,
+            "qk_norm": fused_fields(q.norm) if q.norm else None,
             "at_least": core.attrs.get("at_least", "fp32"),
         }  # fmt: skip
         params = {
@@ -85,6 +85,8 @@ def _chain(site: Site, value: str) -> Chain | str:
         if node is not None and node.op == "rope":
             return "turned twice"
     if node is not None and node.op in NORMS:
+        if reason := against_fusing(node):
+            return reason
         norm, node = node, site.graph.producer(node.inputs[0])
     if node is None or node.op != "split_heads":
         return f"{node.name} ({node.op}) stands in between" if node else f"{value} comes from outside the graph"

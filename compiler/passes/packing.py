@@ -42,11 +42,9 @@ def packed(site: Site, linears: Sequence[Node], value: str) -> tuple[Node, dict[
     paths: dict[str, str] = {}
     for role in first.params:
         parts = [node.params[role] for node in linears]
-        recipe = Concat(tuple(Stored(part) for part in parts), 0)
+        recipe = Concat(tuple(site.program.recipes.get(part, Stored(part)) for part in parts), 0)
         path = packed_path(parts)
-        while site.program.recipes.get(path, recipe) != recipe or (
-            path in site.program.params and path not in site.program.recipes
-        ):
+        while path in site.program.params and site.program.recipes.get(path) != recipe:
             path = f"{path.rpartition('.')[0]}_2.{role}"
         shapes = [site.program.params[part].shape for part in parts]
         params[path] = Param((sum(s[0] for s in shapes), *shapes[0][1:]), site.program.params[parts[0]].kind)

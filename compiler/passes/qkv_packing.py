@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from compiler.ir.graph import Node
+from compiler.passes.norms import NORMS
 from compiler.passes.packing import against, packed, packed_path
 from compiler.passes.rewrite import Answer, LocalPass, Replacement, Site
 
-BETWEEN = ("rope", "rms_norm", "layer_norm", "split_heads")  # what may stand between a projection and the attention
+BETWEEN = ("rope", *NORMS, "split_heads")  # what may stand between a projection and the attention
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,14 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from compiler import ops
 from compiler.ir.graph import Node
-from compiler.ops.add_norm.shape import NORMS
+from compiler.passes.norms import NORMS, against_fusing, fused_fields
 from compiler.passes.rewrite import Answer, LocalPass, Replacement, Site
 
 
 @dataclass(frozen=True)
 class ResidualNorm(LocalPass):
-    """An anchor is a norm over the stream width; norms inside attention heads are no candidates."""
+    """Candidates are norms of a sum, or of a stream that comes from another layer."""
 
     name: ClassVar[str] = "residual_norm"
     anchors: ClassVar[tuple[str, ...]] = NORMS
@@ -19,18 +18,17 @@ class ResidualNorm(LocalPass):
     def at(self, site: Site) -> Answer:
         norm = site.node
         (value,) = norm.inputs
-        if len(site.type_of(value).shape) != 3:
-            return None
         add = site.graph.producer(value)
-        if add is None:
-            return f"{value} comes from outside the graph, its sum is in another layer"
+        if add is None or add.op == "repeat":
+            return None if len(site.type_of(value).shape) != 3 else f"the sum behind {value} is in another graph"
         if add.op == "add_norm":
             return f"{add.name} has its norm already"
         if add.op != "add":
-            return f"{value} is no sum but comes from {add.op}"
+            return None
         if site.type_of(add.inputs[0]) != site.type_of(add.inputs[1]):
             return f"{add.name} broadcasts"
-        fields = {**ops.get(norm.op).fields, **norm.attrs}
-        attrs = {"left": add.attrs.get("left", 1), "right": add.attrs.get("right", 1), "norm": norm.op, **fields}
+        if reason := against_fusing(norm):
+            return reason
+        attrs = {"left": add.attrs.get("left", 1), "right": add.attrs.get("right", 1), **fused_fields(norm)}
         joined = Node("add_norm", add.inputs, (add.name, norm.name), attrs, norm.params)
         return Replacement((add.name, norm.name), (joined,))
