@@ -1,0 +1,1 @@
+"""Proposes architectures under a memory budget and keeps what they cost."""

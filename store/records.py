@@ -71,6 +71,15 @@ class Rejection:
 
 
 @dataclass(frozen=True)
+class Move:
+    """A hole that was given another value than proposed, so that the spec fits the budget."""
+
+    hole: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True)
 class Trial:
     """One proposal and what became of it. `metrics` are new ones: a duplicate brings none."""
 
@@ -79,7 +88,7 @@ class Trial:
     phase: str
     seed: int
     proposed: dict[str, Any]
-    repairs: tuple[str, ...] = ()
+    repairs: tuple[Move, ...] = ()
     variant: Variant | None = None
     metrics: tuple[Metric, ...] = ()
     rejection: Rejection | None = None

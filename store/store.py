@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from archspec.errors import InputError
 from store import fronts, reading, tables
 from store.connect import DEFAULT_URL, connect, parse_url, shown, sqlite_file, writing
-from store.records import FEASIBLE, REJECTED, Candidate, Environment, Metric, Rejection, Study, Trial, Variant
+from store.records import FEASIBLE, REJECTED, Candidate, Environment, Metric, Move, Rejection, Study, Trial, Variant
 from store.schema import prepare
 
 
@@ -243,7 +243,7 @@ def _trial_row(study_id: int, environment_id: int, trial: Trial) -> dict[str, An
         "phase": trial.phase,
         "seed": trial.seed,
         "proposed": trial.proposed,
-        "repairs": list(trial.repairs),
+        "repairs": [[move.hole, move.before, move.after] for move in trial.repairs],
         "variant": trial.variant.variant if trial.variant else None,
         "environment_id": environment_id,
     }
@@ -262,7 +262,7 @@ def _trial(row: Any, metrics: dict[str, list[Metric]]) -> Trial:
         phase=row["phase"],
         seed=row["seed"],
         proposed=row["proposed"],
-        repairs=tuple(row["repairs"]),
+        repairs=tuple(Move(*move) for move in row["repairs"]),
         variant=variant,
         metrics=own,
         rejection=rejection,

@@ -91,7 +91,7 @@ trials = Table(
     Column("phase", String(16), nullable=False),  # uniform | evolved
     Column("seed", BigInteger, nullable=False),
     Column("proposed", JSON, nullable=False),  # hole -> value, as the sampler proposed it
-    Column("repairs", JSON, nullable=False),  # moves that brought it under the budget, in order
+    Column("repairs", JSON, nullable=False),  # [hole, before, after]: what brought it under the budget
     Column("variant", String(64), ForeignKey("variants.variant"), index=True),  # none: no valid spec came out
     Column("environment_id", _ID, ForeignKey("environments.id"), nullable=False),
     UniqueConstraint("study_id", "number"),

@@ -1,6 +1,6 @@
 """Records for the store's tests."""
 
-from store.records import Environment, Metric, Rejection, Study, Trial, Variant
+from store.records import Environment, Metric, Move, Rejection, Study, Trial, Variant
 
 HERE = Environment("0.1.0", "3.11.0", "test", {"numpy": "2"})
 
@@ -28,7 +28,7 @@ def feasible(number: int, quality: float, memory: int, speed: float, key: str = 
         phase="uniform",
         seed=number * 2**40,
         proposed={"d_model": 64, "ffn": "gated"},
-        repairs=("d_model: 128 -> 64",),
+        repairs=(Move("d_model", 128, 64),),
         variant=variant,
         metrics=(
             Metric(name="quality", value=quality, unit="1", fidelity="prior", sigma=0.1, **about),

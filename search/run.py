@@ -1,0 +1,165 @@
+"""The search itself: propose a batch, judge it, store it, learn from it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from archspec.errors import InputError
+from search.environment import environment
+from search.evaluator import Evaluator
+from search.judge import Judge, Judged, Proposal
+from search.proposer import Proposer
+from search.samplers import SAMPLERS
+from search.space import Place, SearchSpace, place_of, values_at
+from store import Store
+from store.fronts import MEMORY, QUALITY, SPEED
+from store.records import DUPLICATE, FEASIBLE, REJECTED, Candidate, Study, Trial
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is searched: two searches with equal plans give equal tables. The number of trials is no part of it."""
+
+    space: SearchSpace
+    budget_bytes: int
+    seed: int = 0
+    sampler: str = "front"
+    dtype: str = ""
+
+
+@dataclass
+class Progress:
+    """Where a search stands, after each batch."""
+
+    total: int
+    done: int = 0
+    counts: dict[str, int] = field(default_factory=lambda: {FEASIBLE: 0, REJECTED: 0, DUPLICATE: 0})
+    objectives: list[tuple[float, float, float]] = field(default_factory=list)  # of the feasible ones
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """`trials` = `evaluated` + `rejected` + `duplicates`."""
+
+    study: str
+    trials: int
+    evaluated: int
+    rejected: int
+    duplicates: int
+    front: list[Candidate]
+    candidates: list[Candidate]
+    finished: bool  # False: interrupted; --resume goes on
+
+
+def search(
+    plan: Plan,
+    evaluator: Evaluator,
+    store: Store,
+    *,
+    study: str,
+    trials: int,
+    resume: bool = False,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> SearchResult:
+    """Run `plan` under the name `study` until it has `trials` trials, each stored with its batch.
+
+    resume: go on with a study that is in the store; its plan must be the same.
+    Ctrl-C ends it early with everything judged so far stored. Errors: InputError for a budget nothing fits (before
+    anything is
+    written), a name that is taken, a plan that differs from the stored one.
+    """
+    if plan.sampler not in SAMPLERS:
+        raise InputError(f"no sampler '{plan.sampler}'; there are: {', '.join(SAMPLERS)}", source="--sampler")
+    if trials < 1:
+        raise InputError(f"found {trials}; at least 1 trial is needed", source="--trials")
+    judge = Judge(plan.space, evaluator, plan.budget_bytes, plan.seed)
+    judge.refuse_hopeless()
+    here = environment()
+    study_id, stored = _begin(plan, evaluator, store, study, resume, trials)
+    trials = max(trials, len(stored))
+    proposer = Proposer(plan.space, plan.sampler, plan.seed, plan.budget_bytes)
+    progress = Progress(trials)
+    finished = True
+    while progress.done < trials:
+        batch = [proposal for proposal in proposer.ask() if proposal.number < trials]
+        outcomes, fresh = [], []
+        try:
+            for proposal in batch:
+                if proposal.number < len(stored):
+                    outcomes.append(_replay(plan.space, proposal, stored[proposal.number], judge))
+                else:
+                    outcomes.append(judge.judge(proposal))
+                    fresh.append(outcomes[-1].trial)
+        except KeyboardInterrupt:
+            finished = False
+        store.add_trials(study_id, fresh, here)
+        for outcome in outcomes:
+            progress.counts[outcome.trial.state] += 1
+            progress.done += 1
+            if outcome.objectives:
+                progress.objectives.append(outcome.objectives)
+        on_progress(progress)
+        if not finished or progress.done >= trials:
+            break
+        proposer.tell(outcomes)
+    candidates = store.candidates(study)
+    return SearchResult(
+        study=study,
+        trials=progress.done,
+        evaluated=progress.counts[FEASIBLE],
+        rejected=progress.counts[REJECTED],
+        duplicates=progress.counts[DUPLICATE],
+        front=store.front(study),
+        candidates=candidates,
+        finished=finished,
+    )
+
+
+def _begin(
+    plan: Plan, evaluator: Evaluator, store: Store, name: str, resume: bool, trials: int
+) -> tuple[int, list[Trial]]:
+    """The study's id and its stored trials."""
+    setting = evaluator.setting
+    settings = {"space": plan.space.text, "sampler": plan.sampler, "dtype": plan.dtype}
+    wanted = Study(
+        name=name,
+        seed=plan.seed,
+        context=setting.context,
+        batch=setting.batch,
+        device=setting.device,
+        budget_bytes=plan.budget_bytes,
+        settings={**settings, "space_name": plan.space.name, "trials": trials},
+    )
+    if not resume:
+        return store.add_study(wanted, environment()), []
+    found = store.study(name)
+    if found is None or found.id is None:
+        raise InputError(f"no study '{name}' to resume in {store.url}", source="--resume")
+    differing = [key for key in settings if settings[key] != found.settings.get(key)]
+    differing += [
+        f"{key} ({getattr(found, key)}, not {getattr(wanted, key)})"
+        for key in ("seed", "context", "batch", "device", "budget_bytes")
+        if getattr(found, key) != getattr(wanted, key)
+    ]
+    if differing:
+        raise InputError(f"the study '{name}' was begun with another {', '.join(differing)}", source="--resume")
+    return found.id, store.trials(found.id)
+
+
+def _replay(space: SearchSpace, proposal: Proposal, trial: Trial, judge: Judge) -> Judged:
+    """A stored trial as if it had just been judged.
+
+    Errors: InputError if the search would propose something else today, since then it would not be the same search.
+    """
+    if trial.proposed != values_at(space, proposal.place):
+        raise InputError(
+            f"trial {trial.number} was proposed by another version of the search; begin a new study", source="--resume"
+        )
+    after: dict[str, Any] = {**trial.proposed, **{move.hole: move.after for move in trial.repairs}}
+    place: Place = place_of(space, after)
+    if trial.variant is not None:
+        judge.seen[trial.variant.variant] = trial.variant
+    if trial.state != FEASIBLE:
+        return Judged(trial, place, None)
+    worth = {metric.name: metric.value for metric in trial.metrics}
+    return Judged(trial, place, (worth[QUALITY], worth[MEMORY], worth[SPEED]))
