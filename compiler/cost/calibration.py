@@ -16,12 +16,13 @@ from archspec.errors import InputError
 class Efficiency:
     """Shares of the sheet's rates, and fixed costs.
 
-    memory: of bandwidth. compute: of the matrix rate at many rows; `half_rows` rows reach half of that
-    (efficiency = compute · rows / (rows + half_rows)). attention: of the matrix rate inside attention at many rows.
-    launch_seconds: for each operation. step_seconds: host work and sampling for each step.
+    memory: of bandwidth. experts: of bandwidth, for routed experts. compute: of the matrix rate at many rows;
+    `half_rows` rows reach half of that (efficiency = compute · rows / (rows + half_rows)). attention: of the matrix rate
+    inside attention at many rows. launch_seconds: for each operation. step_seconds: host work and sampling of each step.
     """
 
     memory: float
+    experts: float
     compute: float
     attention: float
     half_rows: float
@@ -38,14 +39,15 @@ class Efficiency:
         return self.attention * rows / (rows + self.half_rows)
 
 
-LIMIT = Efficiency(1, 1, 1, 0, 0, 0, "the sheet's rates")
+LIMIT = Efficiency(1, 1, 1, 1, 0, 0, 0, "the sheet's rates")
 # Memory 0.8 and 3 us an operation: aiconfigurator. Compute 0.8, half of it at 128 rows: between two measurements
 # against a plain roofline in hahnyuan/LLM-Viewer issue 4 (LLaMA-7B, A100, TensorRT-LLM: prefill of 128 tokens takes
 # 2.3 times as long as the roofline says, of 2,048 tokens 1.2 times). Attention 0.6: FlashAttention-2 reaches 0.5 to
-# 0.73 of an A100 (arXiv 2307.08691, section 4.1).
-DEFAULT_GPU = Efficiency(0.8, 0.8, 0.6, 128, 3e-6, 2e-4, "public starting points, not measured on this device")
+# 0.73 of an A100 (arXiv 2307.08691, section 4.1). Experts 0.4: single-GPU runs that users report reach about half of
+# what dense models reach (0.32 against 0.70 of the bandwidth on RTX 5090, 0.37 on RTX 3090).
+DEFAULT_GPU = Efficiency(0.8, 0.4, 0.8, 0.6, 128, 3e-6, 2e-4, "public starting points, not measured on this device")
 # Compiled decode on 2 cores takes 0.8 of the bandwidth; eager dispatch is about 10 us an operation.
-DEFAULT_CPU = Efficiency(0.8, 0.8, 0.4, 8, 1e-5, 5e-4, "public starting points, not measured on this device")
+DEFAULT_CPU = Efficiency(0.8, 0.4, 0.8, 0.4, 8, 1e-5, 5e-4, "public starting points, not measured on this device")
 
 
 def default_for(kind: str) -> Efficiency:
@@ -73,7 +75,7 @@ def read_calibration(path: Path) -> Mapping[str, Mapping[str, float]]:
                 continue
             if not isinstance(value, int | float) or isinstance(value, bool) or value < 0:
                 raise InputError(f"found {value!r}, a number of at least 0 is needed", source=str(path), path=where)
-            if name in ("memory", "compute", "attention") and not 0 < value <= 1:
+            if name in ("memory", "experts", "compute", "attention") and not 0 < value <= 1:
                 raise InputError(f"found {value}, a share is above 0 and at most 1", source=str(path), path=where)
     return found
 

@@ -43,6 +43,7 @@ class Op:
     name: str = ""
     fields: Mapping[str, Any] = {}  # attribute -> default; REQUIRED marks one without default
     n_inputs: tuple[int, int | None] = (1, 1)  # fewest, most (None: any)
+    saves: tuple[str, ...] = ("inputs",)  # what a backward pass keeps: "inputs", "outputs", both or nothing
     view: bool = False  # the outputs are views of the first input: no memory, no work
 
     def infer(self, inputs: Sequence[TensorType], attrs: Attrs) -> tuple[TensorType, ...]:

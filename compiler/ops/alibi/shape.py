@@ -13,6 +13,7 @@ from compiler.ops.base import REQUIRED, Attrs, Op
 
 class Alibi(Op):
     name = "alibi"
+    saves = ()
     fields = {"heads": REQUIRED, "max_bias": 8, "computed_in": None}
 
     def infer(self, inputs: Sequence[TensorType], attrs: Attrs) -> tuple[TensorType, ...]:

@@ -17,6 +17,7 @@ from compiler.ops.base import REQUIRED, Attrs, Env, Flops, Op, StateTensor
 
 class Attention(Op):
     name = "attention"
+    saves = ("inputs", "outputs")
     fields = {"mask": REQUIRED, "scale": REQUIRED, "softcap": None, "mask_inputs": [], "bias_at": [], "cross": False,
               "empty_rows": "zeros", "at_least": "fp32"}  # fmt: skip
     n_inputs = (4, None)

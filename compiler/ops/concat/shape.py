@@ -8,6 +8,7 @@ from compiler.ops.base import Attrs, Op
 
 class Concat(Op):
     name = "concat"
+    saves = ()
     fields = {"axis": -1}
     n_inputs = (1, None)
 

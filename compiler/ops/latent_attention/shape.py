@@ -15,6 +15,7 @@ from compiler.ops.base import REQUIRED, Attrs, Env, Flops, Op, StateTensor
 
 class LatentAttention(Op):
     name = "latent_attention"
+    saves = ("inputs", "outputs")
     fields = {"mask": REQUIRED, "scale": REQUIRED, "d_nope": REQUIRED, "d_value": REQUIRED, "at_least": "fp32"}
     n_inputs = (4, 4)
 
@@ -26,11 +27,15 @@ class LatentAttention(Op):
         return {"kv_up": (width, int(inputs[1].shape[-1]))}
 
     def flops(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> Flops:
+        """The cheaper of two ways: latents expanded for every key, or `kv_up` taken into the query and the output."""
         b, heads, s, d = (size(x, env) for x in inputs[0].shape)
-        expand = 2 * b * env["T"] * int(inputs[1].shape[-1]) * heads * (attrs["d_nope"] + attrs["d_value"])
-        per_pair = 2 * b * heads * (d + attrs["d_value"])
-        exact = per_pair * visible_pairs(attrs["mask"], s, env["T"])
-        return Flops(expand + per_pair * s * env["T"], expand + exact)
+        rank, nope, value = int(inputs[1].shape[-1]), attrs["d_nope"], attrs["d_value"]
+        each = 2 * b * rank * heads * (nope + value)  # through kv_up: for every key, or for every query
+        expanded, absorbed = 2 * b * heads * (d + value), 2 * b * heads * (rank + d - nope + rank)  # for each pair
+        dense, exact = s * env["T"], visible_pairs(attrs["mask"], s, env["T"])
+        return Flops(
+            *(min(each * env["T"] + expanded * pairs, each * s + absorbed * pairs) for pairs in (dense, exact))
+        )
 
     def scores(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> int:
         b, heads, s = (size(x, env) for x in inputs[0].shape[:3])

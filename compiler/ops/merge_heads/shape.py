@@ -8,6 +8,7 @@ from compiler.ops.base import Attrs, Op
 
 class MergeHeads(Op):
     name = "merge_heads"
+    saves = ()
     view = True
 
     def infer(self, inputs: Sequence[TensorType], attrs: Attrs) -> tuple[TensorType, ...]:

@@ -14,6 +14,7 @@ from compiler.ops.base import REQUIRED, Attrs, Op, StateTensor
 
 class Positions(Op):
     name = "positions"
+    saves = ()
     fields = {"counts": REQUIRED, "pad_id": 0, "given": ""}
     n_inputs = (2, 2)  # ids (or any (B, S, ...)), attention mask (B, T)
 

@@ -8,6 +8,7 @@ from compiler.ops.base import REQUIRED, Attrs, Op
 
 class ReadRows(Op):
     name = "read_rows"
+    saves = ()
     fields = {"rows": REQUIRED}
     n_inputs = (2, 2)  # x (B, S, width), attention mask (B, T)
 

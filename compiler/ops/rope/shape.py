@@ -13,6 +13,7 @@ from compiler.ops.base import REQUIRED, Attrs, Op
 
 class Rope(Op):
     name = "rope"
+    saves = ()
     fields = {"theta": REQUIRED, "dims": REQUIRED, "pairing": "half", "offset": 0, "ladder": "open", "scaling": None,
               "max_length": 0, "at_least": "fp32"}  # fmt: skip
     n_inputs = (2, 2)  # x (B, H, S, D), positions (B, S)

@@ -12,6 +12,7 @@ from compiler.ops.base import REQUIRED, Attrs, Op
 
 class Sinusoid(Op):
     name = "sinusoid"
+    saves = ()
     fields = {"width": REQUIRED, "layout": "interleaved", "ladder": "open", "offset": 0}
 
     def infer(self, inputs: Sequence[TensorType], attrs: Attrs) -> tuple[TensorType, ...]:

@@ -8,6 +8,7 @@ from compiler.ops.base import REQUIRED, Attrs, Op
 
 class Split(Op):
     name = "split"
+    saves = ()
     view = True
     fields = {"sizes": REQUIRED}
 

@@ -8,6 +8,7 @@ from compiler.ops.base import REQUIRED, Attrs, Op
 
 class SplitHeads(Op):
     name = "split_heads"
+    saves = ()
     view = True
     fields = {"heads": REQUIRED}
 
