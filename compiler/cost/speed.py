@@ -15,13 +15,14 @@ from compiler.ops.base import Env
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What one pass of an operation does: operations, bytes moved, of them weights, rows, layers that run it."""
+    """What one pass of an operation does: operations, bytes moved, of them weights, rows, layers."""
 
     flops: int
     bytes: float
     weight_bytes: float
     rows: int
     attends: bool
+    routed: bool
     runs: int
 
 
@@ -83,8 +84,12 @@ def work(found: Iterable[Site], env: Env, storage: Storage, *, source: bool, ste
             if t.dtype != "absent"
         )
         states = carried(site)
-        kept = sum(state_bytes(s, here, storage) * (2 if s.kind == "constant" else 1) for s in states)
-        done.append(Work(of_site(site, here).exact, weights + values + kept, weights, rows, bool(states), site.runs))
+        # A cross cache is an input already; constant state is read and written.
+        times = {"cache": 1, "cross": 0, "constant": 2}
+        kept = sum(state_bytes(s, here, storage) * times[s.kind] for s in states)
+        routed = site.op.active_share(site.node.attrs) < 1
+        flops = of_site(site, here).exact
+        done.append(Work(flops, weights + values + kept, weights, rows, bool(states), routed, site.runs))
     return done
 
 
@@ -94,7 +99,7 @@ def time(done: Iterable[Work], device: Device, rate: float, e: Efficiency) -> Ti
     for w in done:
         share = e.scores(w.rows) if w.attends else e.products(w.rows)
         seconds = w.flops / (rate * share)
-        moving = w.bytes / (device.bandwidth * e.memory)
+        moving = w.bytes / (device.bandwidth * (e.experts if w.routed else e.memory))
         if seconds > moving:
             compute += seconds * w.runs
         else:
