@@ -3,7 +3,7 @@
 from typing import Annotated, ClassVar, Literal
 
 from archspec.spec.masks import Causal, Full, Mask, Rows
-from archspec.spec.node import Choice, Count, Flag, Node, Owner, Positive, Real, Size, formula
+from archspec.spec.node import Choice, Count, Flag, Identifier, Name, Node, Owner, Positive, Real, Size, formula
 from archspec.spec.norms import Activation, Norm
 from archspec.spec.positions import Position
 
@@ -72,7 +72,7 @@ class StreamKeys(Node):
     """Keys from another stream or stack, beside the own ones."""
 
     type: Literal["stream"] = "stream"
-    name: str
+    name: Name
     norm: Norm | None = None
     mask: Mask = Full()
 
@@ -93,7 +93,7 @@ class ExternalKeys(Node):
     """Keys and values given at run time."""
 
     type: Literal["external"] = "external"
-    name: str
+    name: Identifier
     position: Literal["zero", "own"] = "zero"
 
 
@@ -119,7 +119,7 @@ class Attention(Owner):
     d_head: Size = formula("=d_model/n_heads")
     d_value: Size = formula("=d_head")
     bias: tuple[Projection, ...] = ()
-    source: str = "self"
+    source: Name = "self"
     mask: Mask = Full()
     position: tuple[Position, ...] = ()
     scale: Real = formula("=1/sqrt(d_head)")

@@ -1,16 +1,18 @@
-"""Differences between two resolved specs, by path."""
+"""Differences between two resolved specs, by path: every default filled in, layers that change alike told together."""
 
 from dataclasses import dataclass
 from typing import Any
 
-from archspec.spec.canonical import canonical_precision, plain
+from archspec.spec.canonical import plain, text
+from archspec.spec.formula import is_formula
+from archspec.spec.node import Node
 from archspec.spec.resolved import Resolved, ResolvedStack, branch_names, branches
-from archspec.spec.steps import Resample
+from archspec.spec.steps import Body, Parallel
 
 
 @dataclass(frozen=True)
 class Difference:
-    """`first` or `second` is None where the path is absent; equal runs of layers are told as "stack.0-31"."""
+    """JSON values; None where a path is absent. Layers stand as ranges: `decoder.0-3,8.attention.op.n_heads`."""
 
     path: str
     first: Any
@@ -18,79 +20,91 @@ class Difference:
 
 
 def differences(first: Resolved, second: Resolved) -> list[Difference]:
-    """What differs, in the order of the first spec. Fields at their default are compared as absent."""
-    a, b = _flat(_outer(first), ""), _flat(_outer(second), "")
+    """What differs, in the order of the grammar."""
+    found: list[Difference] = []
+    for name in ("vocab_size", "max_length"):
+        found += _compare(getattr(first, name), getattr(second, name), name)
+    if len(first.stacks) > 1 or len(second.stacks) > 1:
+        found += _compare(first.output, second.output, "output")
     for name in dict.fromkeys([*first.stacks, *second.stacks]):
-        runs = _runs(first.stacks.get(name), second.stacks.get(name))
-        for start, end in runs:
-            label = f"{name}.{start}" if end == start + 1 else f"{name}.{start}-{end - 1}"
-            a |= _flat(_layer(first.stacks.get(name), start), label)
-            b |= _flat(_layer(second.stacks.get(name), start), label)
-    paths = dict.fromkeys([*a, *b])
-    return [Difference(path, a.get(path), b.get(path)) for path in paths if a.get(path) != b.get(path)]
+        found += _stacks(first.stacks.get(name), second.stacks.get(name), name)
+    found += _compare(first.head, second.head, "head")
+    return found + _compare(first.spec.precision, second.spec.precision, "precision")
 
 
-def _outer(resolved: Resolved) -> dict[str, Any]:
-    """All but the layers."""
-    outer: dict[str, Any] = {
-        "vocab_size": resolved.vocab_size,
-        "max_length": resolved.max_length,
-        "output": resolved.output if len(resolved.stacks) > 1 else None,
-        "precision": canonical_precision(resolved.spec.precision),
-    }
-    for name, stack in resolved.stacks.items():
-        around = {"vocab_size": resolved.vocab_size, "d_model": stack.d_model}
-        outer[name] = {
-            "d_model": stack.d_model,
-            "n_layers": len(stack.layers),
-            "input": [plain(item, around) for item in stack.inputs],
-            "streams": stack.streams,
-            "final_read": stack.final_read if isinstance(stack.final_read, str) else plain(stack.final_read, around),
-            "final_norm": stack.final_norm and plain(stack.final_norm, around),
-        }
-    if resolved.head is not None:
-        d_model = resolved.stacks[resolved.output].d_model
-        outer["head"] = plain(resolved.head, {"vocab_size": resolved.vocab_size, "d_model": d_model})
-    return {key: value for key, value in outer.items() if value is not None}
+def _stacks(a: ResolvedStack | None, b: ResolvedStack | None, name: str) -> list[Difference]:
+    if a is None or b is None:
+        return [Difference(name, a and f"stack of {len(a.layers)} layers", b and f"stack of {len(b.layers)} layers")]
+    found = _compare(a.d_model, b.d_model, f"{name}.d_model")
+    found += _compare(len(a.layers), len(b.layers), f"{name}.n_layers")
+    found += _compare(a.inputs, b.inputs, f"{name}.input")
+    found += _compare(a.streams, b.streams, f"{name}.streams")
+    bodies: dict[tuple[int, int], list[Difference]] = {}
+    where: dict[str, tuple[Difference, list[int]]] = {}
+    for number, (x, y) in enumerate(zip(a.layers, b.layers, strict=False)):
+        if (x.body, y.body) not in bodies:
+            bodies[x.body, y.body] = _bodies(a.bodies[x.body], b.bodies[y.body])
+        for change in [*_compare(x.weights, y.weights, "weights"), *bodies[x.body, y.body]]:
+            where.setdefault(text([change.path, change.first, change.second]), (change, []))[1].append(number)
+    for change, numbers in where.values():
+        found.append(Difference(f"{name}.{_ranges(numbers)}.{change.path}", change.first, change.second))
+    found += _compare(a.final_read, b.final_read, f"{name}.final_read")
+    return found + _compare(a.final_norm, b.final_norm, f"{name}.final_norm")
 
 
-def _runs(a: ResolvedStack | None, b: ResolvedStack | None) -> list[tuple[int, int]]:
-    """Ranges of layers in which neither stack changes."""
-    most = max(len(stack.layers) if stack else 0 for stack in (a, b))
-
-    def kind(stack: ResolvedStack | None, i: int) -> Any:
-        return stack.layers[i] if stack and i < len(stack.layers) else None
-
-    cuts = [i for i in range(1, most) if any(kind(s, i) != kind(s, i - 1) for s in (a, b))]
-    return list(zip([0, *cuts], [*cuts, most], strict=True)) if most else []
-
-
-def _layer(stack: ResolvedStack | None, number: int) -> dict[str, Any]:
-    if stack is None or number >= len(stack.layers):
-        return {}
-    layer = stack.layers[number]
-    body = stack.bodies[layer.body]
-    around = {"d_model": stack.d_model}
-    found: dict[str, Any] = {"weights": layer.weights} if layer.weights else {}
-    for name, branch in zip(branch_names(body), branches(body), strict=True):
-        found[name] = plain(branch, around)
-    for i, step in enumerate(body):
-        if isinstance(step, Resample):
-            found[f"resample{i}"] = plain(step, around)
-    found["steps"] = [type(step).__name__.lower() for step in body]
-    return found
+def _bodies(a: Body, b: Body) -> list[Difference]:
+    """Branches are matched by name."""
+    mine = dict(zip(branch_names(a), branches(a), strict=True))
+    other = dict(zip(branch_names(b), branches(b), strict=True))
+    found: list[Difference] = []
+    for name in dict.fromkeys([*mine, *other]):
+        found += _compare(mine.get(name), other.get(name), name)
+    return found + _compare(_frame(a), _frame(b), "steps")
 
 
-def _flat(value: Any, path: str) -> dict[str, Any]:
-    """Path -> plain value; objects are walked, lists are values unless they hold objects."""
-    if isinstance(value, dict) and value:
-        found: dict[str, Any] = {}
-        for key, item in value.items():
-            found |= _flat(item, f"{path}.{key}" if path else key)
+def _frame(body: Body) -> list[Any]:
+    """The steps of a layer without what is inside the branches."""
+    names = iter(branch_names(body))
+    frame: list[Any] = []
+    for step in body:
+        if isinstance(step, Parallel):
+            norm = step.pre_norm and plain(step.pre_norm, {})
+            frame.append({"parallel": [next(names) for _ in step.parallel], "pre_norm": norm})
+        else:
+            frame.append(next(names) if hasattr(step, "op") else plain(step, {}))
+    return frame
+
+
+def _compare(a: Any, b: Any, path: str) -> list[Difference]:
+    if a == b:
+        return []
+    found: list[Difference] = []
+    if isinstance(a, Node) and type(a) is type(b):
+        for name, info in type(a).model_fields.items():
+            written = name in a.model_fields_set or name in b.model_fields_set
+            if is_formula(info.default) and not written:
+                continue  # it follows from a difference that is told
+            found += _compare(a.__dict__[name], b.__dict__[name], f"{path}.{name}")
         return found
-    if isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
-        found = {}
-        for i, item in enumerate(value):
-            found |= _flat(item, f"{path}.{i}")
+    if isinstance(a, tuple) and isinstance(b, tuple) and len(a) == len(b) and isinstance(a[0], Node):
+        for i, (x, y) in enumerate(zip(a, b, strict=True)):
+            found += _compare(x, y, f"{path}.{i}")
         return found
-    return {path: value}
+    return [Difference(path, _json(a), _json(b))]
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, Node):
+        return plain(value, {})
+    return [_json(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _ranges(numbers: list[int]) -> str:
+    """[0, 1, 2, 5] -> "0-2,5" """
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ",".join(f"{a}" if a == b else f"{a}-{b}" for a, b in runs)

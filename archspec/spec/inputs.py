@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from archspec.spec.node import Choice, Count, Flag, Node, Owner, Positive, Real, Size, Whole, formula
+from archspec.spec.node import Choice, Count, Flag, Identifier, Name, Node, Owner, Positive, Real, Size, Whole, formula
 from archspec.spec.norms import Activation, Norm, Pointwise
 from archspec.spec.positions import Ladder, Layout
 
@@ -14,7 +14,7 @@ class PartBase(Owner):
 
 class Tokens(PartBase):
     type: Literal["tokens"] = "tokens"
-    name: str = "input_ids"
+    name: Identifier = "input_ids"
     size: Size = formula("=vocab_size")
     width: Size = formula("=d_model")
     SHAPE: ClassVar = ("size", "width")
@@ -22,9 +22,10 @@ class Tokens(PartBase):
 
 class TokenTypes(PartBase):
     type: Literal["token_types"] = "token_types"
-    name: str = "token_type_ids"
+    name: Identifier = "token_type_ids"
     size: Size
-    SHAPE: ClassVar = ("size",)
+    width: Size = formula("=d_model")
+    SHAPE: ClassVar = ("size", "width")
 
 
 class Learned(PartBase):
@@ -33,7 +34,8 @@ class Learned(PartBase):
     type: Literal["learned"] = "learned"
     size: Size
     offset: Whole = 0
-    SHAPE: ClassVar = ("size",)
+    width: Size = formula("=d_model")
+    SHAPE: ClassVar = ("size", "width")
 
 
 class Sinusoid(PartBase):
@@ -41,6 +43,7 @@ class Sinusoid(PartBase):
     layout: Layout = "halves"
     ladder: Ladder = "open"
     offset: Whole = 0
+    width: Size = formula("=d_model")
 
 
 class Axial(PartBase):
@@ -56,7 +59,7 @@ class Features(PartBase):
     """Vectors given at run time."""
 
     type: Literal["features"] = "features"
-    name: str = "features"
+    name: Identifier = "features"
     width: Size = formula("=d_model")
 
 
@@ -72,14 +75,14 @@ class Placeholder(PartBase):
     """One learned vector on each row of the input named `rows`."""
 
     type: Literal["placeholder"] = "placeholder"
-    rows: str
+    rows: Identifier
 
 
 class Patches(PartBase):
     """An image of size² pixels cut into patch² squares."""
 
     type: Literal["patches"] = "patches"
-    name: str = "pixel_values"
+    name: Identifier = "pixel_values"
     channels: Size = 3
     size: Size
     patch: Size
@@ -90,7 +93,7 @@ class Patches(PartBase):
 
 class AudioConv(PartBase):
     type: Literal["audio_conv"] = "audio_conv"
-    name: str = "input_values"
+    name: Identifier = "input_values"
     channels: tuple[Size, ...]
     kernels: tuple[Size, ...]
     strides: tuple[Size, ...]
@@ -104,7 +107,7 @@ class AdaptiveTokens(PartBase):
     """Adaptive embeddings (arXiv 1809.10853): clusters end at `cutoffs`, each narrower by `divide`."""
 
     type: Literal["adaptive_tokens"] = "adaptive_tokens"
-    name: str = "input_ids"
+    name: Identifier = "input_ids"
     size: Size = formula("=vocab_size")
     cutoffs: tuple[Size, ...]
     divide: Positive
@@ -146,14 +149,14 @@ class CountNonpad(Node):
 
 class InputPositions(Node):
     type: Literal["input"] = "input"
-    name: str = "position_ids"
+    name: Identifier = "position_ids"
 
 
 Positions = Annotated[IndexPositions | CountMask | CountNonpad | InputPositions, Choice("positions")]
 
 
 class Input(Node):
-    name: str = "text"
+    name: Name = "text"
     sum: tuple[Part, ...]
     then: tuple[Pointwise, ...] = ()
     positions: Positions = IndexPositions()

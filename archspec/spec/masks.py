@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from archspec.spec.node import Choice, Count, Node, Size, Whole
+from archspec.spec.node import Choice, Count, Identifier, Name, Node, Size, Whole
 
 
 class First(Node):
@@ -30,21 +30,21 @@ class RowsInput(Node):
     """Rows marked by an input of 0 and 1."""
 
     type: Literal["rows_input"] = "rows_input"
-    name: str
+    name: Identifier
 
 
 class SegmentNamed(Node):
     """The rows that came from the named input of the stack."""
 
     type: Literal["segment_named"] = "segment_named"
-    name: str
+    name: Name
 
 
 class Sees(Node):
     """Rows whose mask over `source` shows at least one key."""
 
     type: Literal["sees"] = "sees"
-    source: str
+    source: Name
 
 
 Rows = Annotated[First | Last | At | Prefix | RowsInput | SegmentNamed | Sees, Choice("rows")]
@@ -135,8 +135,8 @@ class Label(Node):
     """Query label compared with key label; both are inputs."""
 
     type: Literal["label"] = "label"
-    queries: str
-    keys: str
+    queries: Identifier
+    keys: Identifier
     compare: Literal["equal", "at_most"] = "equal"
 
 
@@ -144,7 +144,7 @@ class InputMask(Node):
     """A mask given at run time, true where visible."""
 
     type: Literal["input"] = "input"
-    name: str
+    name: Identifier
 
 
 class And(Node):

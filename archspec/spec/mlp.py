@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from archspec.spec.node import Choice, Count, Flag, Node, NonNegative, Owner, Positive, Real, Size, formula
+from archspec.spec.node import Choice, Count, Flag, Node, NonNegative, Owner, Positive, Real, Size
 from archspec.spec.norms import Activation, Norm
 
 
@@ -43,9 +43,8 @@ class LinearOp(Owner):
     """One matrix to the width of the written stream."""
 
     type: Literal["linear"] = "linear"
-    width: Size = formula("=d_model")
     bias: Flag = False
-    SHAPE: ClassVar = ("width", "bias")
+    SHAPE: ClassVar = ("bias",)
 
 
 class Identity(Node):
@@ -60,6 +59,7 @@ class SharedExpert(Node):
 
     expert: Expert
     gate: Literal["none", "sigmoid"] = "none"
+    SHAPE: ClassVar = ("expert", "gate")
 
 
 class Groups(Node):
@@ -144,6 +144,7 @@ class Router(Node):
     later_choices: LaterChoices = Always()
     capacity: Capacity | None = None
     identity_experts: Count = 0
+    SHAPE: ClassVar = ("bias", "select_bias", "identity_experts")
 
 
 class Moe(Owner):

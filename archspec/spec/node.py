@@ -5,12 +5,13 @@ that class's validator on first use, so a plain decoder builds a dozen of the hu
 plain `int` or `float` to the type checker, but takes a formula before `resolve`.
 """
 
+import keyword
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Annotated, Any, ClassVar, get_args
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, Strict
+from pydantic import AfterValidator, BaseModel, ConfigDict, GetCoreSchemaHandler, Strict, StringConstraints
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 
@@ -72,6 +73,12 @@ class Number:
         return core_schema.no_info_plain_validator_function(self.accept)
 
 
+def _no_keyword(name: str) -> str:
+    if keyword.iskeyword(name):
+        raise PydanticCustomError("keyword", "a word of Python cannot name this")
+    return name
+
+
 LARGEST_SIZE = 10**9  # no axis of a real model is wider; a typing error of three zeros is caught here
 
 Size = Annotated[int, Number(whole=True, least=1, most=LARGEST_SIZE)]
@@ -82,7 +89,12 @@ NonNegative = Annotated[float, Number(least=0)]
 Positive = Annotated[float, Number(above=0)]
 PerHead = Annotated[float | tuple[float, ...], Number(per_head=True)]
 Flag = Annotated[bool, Strict()]
-WeightName = Annotated[str, Strict()]
+Name = Annotated[str, Strict(), StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,99}$")]
+WeightName = Annotated[str, Strict(), StringConstraints(pattern=r"^/?[A-Za-z_][A-Za-z0-9_-]{0,99}$")]
+# Names of tensors given at run time and of stacks become keyword arguments and symbols of emitted code.
+Identifier = Annotated[
+    str, Strict(), StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$"), AfterValidator(_no_keyword)
+]
 
 
 def formula(text: str) -> Any:

@@ -113,7 +113,8 @@ class Scope(Mapping[str, Value]):
         return value
 
     def error(self, field: str, message: str) -> SpecError:
-        return SpecError(message, self.file, (*self.path, field) if field else self.path)
+        """`field` may be a place below this node: "router/top_k"."""
+        return SpecError(message, self.file, (*self.path, *field.split("/")))
 
 
 def concrete(node: Any, around: Mapping[str, Value], path: Path, file: str) -> Any:

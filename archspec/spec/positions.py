@@ -3,7 +3,20 @@
 from typing import Annotated, ClassVar, Literal
 
 from archspec.spec.masks import Mask
-from archspec.spec.node import Choice, Count, Flag, Node, NonNegative, Number, Owner, Positive, Real, Size, formula
+from archspec.spec.node import (
+    Choice,
+    Count,
+    Flag,
+    Identifier,
+    Node,
+    NonNegative,
+    Number,
+    Owner,
+    Positive,
+    Real,
+    Size,
+    formula,
+)
 from archspec.spec.norms import Norm
 
 Ladder = Literal["open", "closed"]  # closed: the last frequency is exactly theta; open: one short of it
@@ -118,7 +131,7 @@ class Rope(Node):
     rotates: tuple[Literal["q", "k", "v"], ...] = ("q", "k")
     scaling: RopeScaling | None = None
     decay_base: Positive | None = None
-    ids: str | None = None
+    ids: Identifier | None = None
 
 
 class Alibi(Node):
@@ -151,7 +164,7 @@ class RelativeSegments(Owner):
     """XLNet: a learned vector for same segment or not."""
 
     type: Literal["relative_segments"] = "relative_segments"
-    ids: str = "token_type_ids"
+    ids: Identifier = "token_type_ids"
 
 
 class Temperature(Node):

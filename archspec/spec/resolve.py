@@ -1,10 +1,14 @@
 """`resolve`: names, numbers, sources checked in this order; every default, formula and short form worked out."""
 
-from archspec.spec.error import SpecError
+from dataclasses import replace
+
+from archspec.spec.error import Path, SpecError
 from archspec.spec.expand import Placed, Unresolved, expand
-from archspec.spec.names import check_names, stack_order
+from archspec.spec.flow import check_causality, check_flow, stack_order
+from archspec.spec.names import check_names
 from archspec.spec.numbers import Names, Scope, Surroundings, concrete
 from archspec.spec.resolved import Layer, Resolved, ResolvedStack
+from archspec.spec.shared import check_shared
 from archspec.spec.steps import Body
 from archspec.spec.tree import Head, Spec, Stack
 
@@ -13,18 +17,21 @@ def resolve(spec: Spec) -> Resolved:
     """Everything concrete; raises SpecError. Costs by distinct layer, not by layer."""
     scope = Scope(spec, Surroundings(), (), spec._file)
     kinds, placed = written_out(spec)
-    reads = check_names(spec, kinds, placed)
-    order = stack_order(spec, reads)
-
-    stacks = {}
-    for name in order:
-        stacks[name] = _stack(name, spec.stacks[name], kinds[name], placed[name], reads[name], scope)
+    reads = check_names(spec, kinds)
+    stacks: dict[str, ResolvedStack] = {}
+    places: dict[str, list[Path]] = {}
+    for name, stack in spec.stacks.items():
+        stacks[name], places[name] = _stack(name, stack, kinds[name], placed[name], reads[name], scope)
     output = spec.output or _output(spec, reads)
-    head = _head(spec, output, scope)
-    return Resolved(
-        spec, spec.name, stacks, output, head,
+    resolved = Resolved(
+        spec, spec.name, stacks, output, _head(spec, output, scope),
         scope.number("vocab_size"), scope.number("max_length"),
     )  # fmt: skip
+    check_shared(resolved, places)
+    for name, stack in spec.stacks.items():
+        check_flow(name, stack, kinds[name], placed[name], scope.file)
+    order = stack_order(spec, reads)
+    return replace(resolved, stacks={name: stacks[name] for name in order})
 
 
 def written_out(spec: Spec) -> tuple[dict[str, list[Unresolved]], dict[str, list[Placed]]]:
@@ -39,7 +46,8 @@ def written_out(spec: Spec) -> tuple[dict[str, list[Unresolved]], dict[str, list
 
 def _stack(
     name: str, stack: Stack, kinds: list[Unresolved], placed: list[Placed], reads: tuple[str, ...], spec_scope: Scope
-) -> ResolvedStack:
+) -> tuple[ResolvedStack, list[Path]]:
+    """The stack, and where each of its bodies stands in the document."""
     file, path = spec_scope.file, ("stacks", name)
     counts = Surroundings(n_layers=len(placed))
     scope = Scope(stack, Names(counts, spec_scope), path, file)
@@ -53,22 +61,26 @@ def _stack(
 
     bodies: dict[Body, int] = {}
     fixed: dict[int, int] = {}  # kind -> body, for kinds that do not depend on the layer number
-    layers = []
+    layers: list[Layer] = []
+    places: list[Path] = []
     for number, layer in enumerate(placed):
         if layer.kind not in fixed:
             around = Surroundings(layer=number, n_layers=len(placed))
             kind = kinds[layer.kind]
             body = _body(kind, Scope(stack, Names(around, spec_scope), path, file))
             index = bodies.setdefault(body, len(bodies))
+            if index == len(places):
+                places.append(kind.path)
             if not around.uses_layer:
                 fixed[layer.kind] = index
         else:
             index = fixed[layer.kind]
         layers.append(Layer(index, layer.weights))
     streams = dict(stack.streams) or {"x": stack.input[0].name if len(stack.input) == 1 else "input"}
-    return ResolvedStack(
+    resolved = ResolvedStack(
         name, d_model, inputs, streams, tuple(bodies), tuple(layers), stack.final_read, final_norm, reads
     )
+    return resolved, places
 
 
 def _is_object(spec: Spec, name: str) -> bool:
@@ -78,13 +90,17 @@ def _is_object(spec: Spec, name: str) -> bool:
 
 def _body(kind: Unresolved, scope: Scope) -> Body:
     try:
-        return tuple(concrete(step, scope, (*kind.path, i), scope.file) for i, step in enumerate(kind.body))
+        body = tuple(concrete(step, scope, (*kind.path, i), scope.file) for i, step in enumerate(kind.body))
+        check_causality(body, kind.path, scope.file)
+        return body
     except SpecError as error:
         raise SpecError(error.message, scope.file, kind.place(error.parts)) from None
 
 
 def _output(spec: Spec, reads: dict[str, tuple[str, ...]]) -> str:
     free = [name for name in spec.stacks if all(name not in others for others in reads.values())]
+    if not free:
+        stack_order(spec, reads)  # says which stacks read each other
     if len(free) != 1:
         raise SpecError(
             f"the output stack cannot be told: {', '.join(free)} are read by no other stack; name one as `output`",

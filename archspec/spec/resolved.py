@@ -52,10 +52,12 @@ def branches(body: Body) -> tuple[Branch, ...]:
 def branch_names(body: Body) -> tuple[str, ...]:
     """The name of each branch of `branches(body)` in parameter paths: its name, else its op type; repeated ones are
     numbered `_2`, `_3`."""
-    counts: dict[str, int] = {}
-    names = []
+    names: list[str] = []
     for branch in branches(body):
-        name = branch.name or branch.op.type
-        counts[name] = counts.get(name, 0) + 1
-        names.append(name if counts[name] == 1 else f"{name}_{counts[name]}")
+        stem, number = branch.name or branch.op.type, 1
+        name = stem
+        while name in names:
+            number += 1
+            name = f"{stem}_{number}"
+        names.append(name)
     return tuple(names)

@@ -1,18 +1,80 @@
-"""Rules across fields, checked once every number is concrete. A rule returns None or (field, message)."""
+"""All rules across fields, by class; those of masks, positions and branches are here."""
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
-from archspec.spec.attention import Attention
+from archspec.spec import rules_inputs, rules_ops
+from archspec.spec.masks import At, First, Fixed, Last
+from archspec.spec.mlp import Identity
+from archspec.spec.norms import GroupNorm
+from archspec.spec.positions import LogBuckets, RelativeVectors
+from archspec.spec.rule import Around, Problem, Rule, distinct
+from archspec.spec.steps import Branch, ConcatRead, Parallel
 
-Problem = tuple[str, str] | None
-Rule = Callable[[Any, Mapping[str, Any]], Problem]
+
+def _within_length(field: str) -> Rule:
+    """Rows named by number lie inside the longest sequence."""
+
+    def rule(rows: Any, around: Around) -> Problem:
+        found = getattr(rows, field)
+        last = max(found, default=-1) + 1 if isinstance(found, tuple) else found
+        if "max_length" in around and last > around["max_length"]:
+            return field, f"found {last}, beyond the longest sequence (max_length {around['max_length']})"
+        return None
+
+    return rule
 
 
-def _kv_heads(op: Any, scope: Mapping[str, Any]) -> Problem:
-    if op.n_heads % op.n_kv_heads:
-        return "n_kv_heads", f"found {op.n_kv_heads}; n_heads ({op.n_heads}) must be a multiple of n_kv_heads"
+def _fixed_mask(mask: Fixed, around: Around) -> Problem:
+    if mask.summary > mask.block:
+        return "summary", f"found {mask.summary}, more than the block has ({mask.block})"
     return None
 
 
-RULES: dict[type, tuple[Rule, ...]] = {Attention: (_kv_heads,)}
+def _buckets(distance: LogBuckets, around: Around) -> Problem:
+    if distance.buckets % distance.sides:
+        return "buckets", f"found {distance.buckets}; two sides need an even number"
+    exact = distance.buckets // distance.sides // 2
+    if exact < 1 or distance.max <= exact:
+        return "max", f"found {distance.max}; the first {exact} distances have buckets of their own, so max is larger"
+    return None
+
+
+def _vectors(position: RelativeVectors, around: Around) -> Problem:
+    if not position.terms:
+        return "terms", "at least one term is needed"
+    return distinct("terms")(position, around)
+
+
+def _branch(branch: Branch, around: Around) -> Problem:
+    wide = isinstance(branch.read, ConcatRead) and len(branch.read.concat) > 1
+    if wide and isinstance(branch.op, Identity):
+        return "op", "identity cannot bring joined streams back to the width of one"
+    if wide and getattr(branch.residual, "of", "") == "pre_norm":
+        return "residual/of", "the output of pre_norm is wider than the stream, since the branch reads joined streams"
+    for field in ("pre_norm", "out_norm", "sum_norm"):
+        norm = getattr(branch, field)
+        if isinstance(norm, GroupNorm) and around["d_model"] % norm.groups:
+            return f"{field}/groups", f"found {norm.groups}; d_model ({around['d_model']}) must be a multiple of it"
+    return None
+
+
+def _parallel(step: Parallel, around: Around) -> Problem:
+    if not step.parallel:
+        return "parallel", "at least one branch is needed"
+    if step.pre_norm is not None and any(branch.read != step.parallel[0].read for branch in step.parallel):
+        return "pre_norm", "one norm for all branches needs branches that read the same"
+    return None
+
+
+RULES: dict[type, tuple[Rule, ...]] = {
+    **rules_ops.RULES,
+    **rules_inputs.RULES,
+    RelativeVectors: (_vectors,),
+    LogBuckets: (_buckets,),
+    First: (_within_length("count"),),
+    Last: (_within_length("count"),),
+    At: (_within_length("positions"),),
+    Fixed: (_fixed_mask,),
+    Branch: (_branch,),
+    Parallel: (_parallel,),
+}

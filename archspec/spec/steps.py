@@ -16,30 +16,30 @@ from archspec.spec.mixers import (
     Wkv,
 )
 from archspec.spec.mlp import GatedMlp, Identity, LinearOp, Mlp, Moe, ShiftedMlp
-from archspec.spec.node import Choice, Flag, Node, Owner, Real, Size
+from archspec.spec.node import Choice, Flag, Name, Node, Owner, Real, Size
 from archspec.spec.norms import Norm
 
 
 class ConcatRead(Node):
     """Streams joined along the width."""
 
-    concat: tuple[str, ...]
+    concat: tuple[Name, ...]
     KEY: ClassVar = "concat"
 
 
 class SumRead(Node):
-    sum: tuple[str, ...]
+    sum: tuple[Name, ...]
     KEY: ClassVar = "sum"
 
 
 class FirstPresentRead(Node):
     """The first of these streams that exists in this call."""
 
-    first_present: tuple[str, ...]
+    first_present: tuple[Name, ...]
     KEY: ClassVar = "first_present"
 
 
-Read = Annotated[str | ConcatRead | SumRead | FirstPresentRead, Choice("read", by="key", bare="")]
+Read = Annotated[Name | ConcatRead | SumRead | FirstPresentRead, Choice("read", by="key", bare="")]
 
 
 class Add(Node):
@@ -88,9 +88,9 @@ Op = Annotated[
 class Branch(Node):
     """write ← sum_norm(residual(gate·out_norm(op(pre_norm(read)))))"""
 
-    name: str | None = None
+    name: Name | None = None
     read: Read = "x"
-    write: str = "x"
+    write: Name = "x"
     rows: Rows | None = None
     pre_norm: Norm | None = None
     op: Op
@@ -123,8 +123,8 @@ class RepeatRows(Node):
 
 class Resample(Node):
     resample: Annotated[MeanPool | RepeatRows, Choice("resample")]
-    read: str = "x"
-    write: str = "x"
+    read: Name = "x"
+    write: Name = "x"
     KEY: ClassVar = "resample"
 
 

@@ -5,7 +5,20 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, PrivateAttr
 
 from archspec.spec.inputs import Input
-from archspec.spec.node import Choice, Flag, Node, OneOrMany, Owner, Positive, Real, Size, formula
+from archspec.spec.node import (
+    Choice,
+    Flag,
+    Identifier,
+    Name,
+    Node,
+    OneOrMany,
+    Owner,
+    Positive,
+    Real,
+    Size,
+    WeightName,
+    formula,
+)
 from archspec.spec.norms import Norm, Pointwise
 from archspec.spec.steps import Read, Step
 
@@ -28,7 +41,7 @@ class Use(Node):
     """One layer: a block, with its weights shared under a name, or with some values replaced."""
 
     block: str
-    weights: str | None = None
+    weights: WeightName | None = None
     set: dict[str, Any] = Field(default_factory=dict)
     KEY: ClassVar = "block"
 
@@ -53,7 +66,7 @@ Block = Annotated[Steps | Like, Choice("block", by="key"), BeforeValidator(_name
 class Stack(Node):
     d_model: Size
     input: Annotated[tuple[Input, ...], OneOrMany()]
-    streams: dict[str, str] = Field(default_factory=dict)
+    streams: dict[Name, Name] = Field(default_factory=dict)
     blocks: dict[str, Block] = Field(default_factory=dict)
     layers: tuple[Entry, ...] = ()
     final_read: Read = "x"
@@ -118,7 +131,7 @@ class Spec(Node):
     notes: str | tuple[str, ...] = ""
     vocab_size: Size | None = None
     max_length: Size | None = None
-    stacks: dict[str, Stack]
+    stacks: dict[Identifier, Stack]
     output: str | None = None
     head: Head | None = None
     precision: Precision = Precision()

@@ -1,0 +1,79 @@
+"""Rules of inputs: widths that must agree, places that must suffice."""
+
+from typing import Any
+
+from archspec.spec.inputs import AdaptiveTokens, AudioConv, Axial, Input, Patches, Sinusoid
+from archspec.spec.norms import LinearMap
+from archspec.spec.rule import Around, Problem, Rule
+from archspec.spec.tree import AdaptiveSoftmax
+
+
+def _sinusoid(part: Sinusoid, around: Around) -> Problem:
+    return ("width", f"found {part.width}; sines and cosines come in pairs") if part.width % 2 else None
+
+
+def _axial(part: Axial, around: Around) -> Problem:
+    if len(part.shape) != len(part.widths):
+        return "widths", f"{len(part.widths)} widths for {len(part.shape)} axes"
+    product = 1
+    for size in part.shape:
+        product *= size
+    if "max_length" in around and product < around["max_length"]:
+        return "shape", f"has {product} places, fewer than max_length ({around['max_length']})"
+    return None
+
+
+def _patches(part: Patches, around: Around) -> Problem:
+    if part.size % part.patch:
+        return "patch", f"found {part.patch}; the size ({part.size}) must be a multiple of it"
+    return None
+
+
+def _audio(part: AudioConv, around: Around) -> Problem:
+    if not len(part.channels) == len(part.kernels) == len(part.strides) > 0:
+        return "channels", "channels, kernels and strides must have one item for each convolution"
+    return None
+
+
+def _cutoffs(node: Any, around: Around) -> Problem:
+    cutoffs = node.cutoffs
+    if any(b <= a for a, b in zip((0, *cutoffs), (*cutoffs, node.size), strict=True)):
+        return "cutoffs", f"found {list(cutoffs)}; allowed: rising, all below the size ({node.size})"
+    return None
+
+
+def _widths(item: Input, around: Around) -> Problem:
+    """Every part of a sum has one width, and the sum ends at d_model."""
+    if not item.sum:
+        return "sum", "at least one part is needed"
+    widths = [_after(part.then, _width(part, around["d_model"])) for part in item.sum]
+    for i, width in enumerate(widths):
+        if width != widths[0]:
+            return f"sum/{i}", f"has width {width}, and the first part of the sum {widths[0]}"
+    if (width := _after(item.then, widths[0])) != around["d_model"]:
+        place = "then" if item.then else "sum"
+        return place, f"has width {width}, not d_model ({around['d_model']}); a `linear` in `then` changes a width"
+    return None
+
+
+def _width(part: Any, d_model: int) -> int:
+    if isinstance(part, Axial):
+        return sum(part.widths)
+    if isinstance(part, AudioConv):
+        return part.channels[-1]
+    return int(getattr(part, "width", d_model))
+
+
+def _after(steps: tuple[Any, ...], width: int) -> int:
+    return next((step.width for step in reversed(steps) if isinstance(step, LinearMap)), width)
+
+
+RULES: dict[type, tuple[Rule, ...]] = {
+    Input: (_widths,),
+    Sinusoid: (_sinusoid,),
+    Axial: (_axial,),
+    Patches: (_patches,),
+    AudioConv: (_audio,),
+    AdaptiveTokens: (_cutoffs,),
+    AdaptiveSoftmax: (_cutoffs,),
+}

@@ -1,0 +1,155 @@
+"""Rules of ops: what attention, mixers and experts need of their numbers."""
+
+from collections.abc import Callable
+from typing import Any
+
+from archspec.spec.attention import Attention, LatentAttention, OwnProjections
+from archspec.spec.masks import And, ByHead, Mask, Not, Or
+from archspec.spec.mixers import (
+    CompressSelectAttention,
+    FixedDecay,
+    HierarchicalAttention,
+    LinearAttention,
+    LongConv,
+    LshAttention,
+    SelectiveScan,
+    Ssd,
+)
+from archspec.spec.mlp import FractionCapacity, GatedMlp, Mlp, Moe
+from archspec.spec.positions import ByLengthScaling, Rope, Temperature
+from archspec.spec.rule import Around, Problem, Rule, distinct, kv_heads
+
+
+def _rope_within(head: Callable[[Any], int]) -> Rule:
+    """The rotated slice lies inside the head."""
+
+    def rule(op: Any, around: Around) -> Problem:
+        for i, position in enumerate(op.position):
+            if isinstance(position, Rope) and position.offset + position.dims > head(op):
+                end = position.offset + position.dims
+                return f"position/{i}/dims", f"the rotated slice ends at {end}, wider than the head ({head(op)})"
+        return None
+
+    return rule
+
+
+def _rope(rope: Rope, around: Around) -> Problem:
+    if rope.dims % 2:
+        return "dims", f"found {rope.dims}; pairs are rotated, so it must be even"
+    scaling = rope.scaling
+    if isinstance(scaling, ByLengthScaling):
+        for field in ("short", "long"):
+            if len(getattr(scaling, field)) != rope.dims // 2:
+                return f"scaling/{field}", f"{len(getattr(scaling, field))} factors for {rope.dims // 2} pairs"
+    return None
+
+
+def _no_scores(op: Any, around: Around) -> Problem:
+    """Positions that act on a matrix of scores need an op that has one."""
+    for i, position in enumerate(op.position):
+        if not isinstance(position, Rope | Temperature):
+            return f"position/{i}", f"{position.type!r} is added to attention scores, and {op.type} has none"
+    return None
+
+
+def _by_head(op: Any, around: Around) -> Problem:
+    def widths(mask: Mask) -> list[int]:
+        inner = mask.of if isinstance(mask, And | Or | ByHead) else (mask.of,) if isinstance(mask, Not) else ()
+        own = [len(mask.of)] if isinstance(mask, ByHead) else []
+        return own + [width for item in inner for width in widths(item)]
+
+    wrong = next((width for width in widths(op.mask) if width != op.n_heads), None)
+    return ("mask", f"by_head has {wrong} masks for {op.n_heads} heads") if wrong is not None else None
+
+
+def _decay_rate(decay: FixedDecay, around: Around) -> Problem:
+    rates = decay.rate if isinstance(decay.rate, tuple) else (decay.rate,)
+    if any(not 0 < rate <= 1 for rate in rates):
+        return "rate", f"found {min(rates):g} to {max(rates):g}; allowed is above 0 and at most 1"
+    if isinstance(decay.rate, tuple) and len(rates) != around["n_heads"]:
+        return "rate", f"{len(rates)} rates for {around['n_heads']} heads"
+    return None
+
+
+def _groups(op: Ssd, around: Around) -> Problem:
+    if op.n_heads % op.n_groups:
+        return "n_groups", f"found {op.n_groups}; n_heads ({op.n_heads}) must be a multiple of n_groups"
+    return None
+
+
+def _dt_limit(op: Ssd, around: Around) -> Problem:
+    if op.dt_limit and not 0 <= op.dt_limit[0] <= op.dt_limit[1]:
+        return "dt_limit", f"found {list(op.dt_limit)}; allowed: [lowest, highest] in order"
+    return None
+
+
+def _long_conv(op: LongConv, around: Around) -> Problem:
+    for field, count in (("n_heads", op.n_heads), ("filter/groups", op.filter.groups)):
+        if around["d_model"] % count:
+            return field, f"found {count}; d_model ({around['d_model']}) must be a multiple of it"
+    return None
+
+
+def _lsh(op: LshAttention, around: Around) -> Problem:
+    if op.buckets % 2:
+        return "buckets", f"found {op.buckets}; hashes come in pairs, so it must be even"
+    return None
+
+
+def _hierarchical(op: HierarchicalAttention, around: Around) -> Problem:
+    if op.block % 2:
+        return "block", f"found {op.block}; blocks are halved, so it must be even"
+    return None
+
+
+def _compress_select(op: CompressSelectAttention, around: Around) -> Problem:
+    stride = op.compress.stride
+    for field, block in (("compress/block", op.compress.block), ("select/block", op.select.block)):
+        if block % stride:
+            return field, f"found {block}, not a multiple of the stride ({stride})"
+    if op.window.ahead:
+        return "window/ahead", f"found {op.window.ahead}; this op is causal, so nothing ahead is visible"
+    return None
+
+
+def _moe(op: Moe, around: Around) -> Problem:
+    router, choices = op.router, op.n_experts + op.router.identity_experts
+    if router.top_k > choices:
+        return "router/top_k", f"found {router.top_k}, more than there are experts ({choices})"
+    groups = router.groups
+    if groups is None:
+        return None
+    if choices % groups.count:
+        return "router/groups/count", f"found {groups.count}; the number of experts ({choices}) must be a multiple"
+    if groups.keep > groups.count:
+        return "router/groups/keep", f"found {groups.keep}, more than there are groups ({groups.count})"
+    size = choices // groups.count
+    if router.top_k > groups.keep * size:
+        return "router/top_k", f"found {router.top_k}; {groups.keep} groups of {size} experts are kept"
+    if groups.score == "top2_sum" and size < 2:
+        return "router/groups/score", f"top2_sum needs two experts in a group; here is {size}"
+    return None
+
+
+def _fraction(capacity: FractionCapacity, around: Around) -> Problem:
+    return ("fraction", f"found {capacity.fraction:g}; allowed is at most 1") if capacity.fraction > 1 else None
+
+
+RULES: dict[type, tuple[Rule, ...]] = {
+    Attention: (kv_heads, distinct("bias"), _rope_within(lambda op: op.d_head), _by_head),
+    OwnProjections: (distinct("of"),),
+    LatentAttention: (distinct("bias"), _rope_within(lambda op: op.d_rope), _by_head),
+    LinearAttention: (kv_heads, distinct("bias"), _no_scores, _rope_within(lambda op: op.d_key)),
+    CompressSelectAttention: (kv_heads, _no_scores, _rope_within(lambda op: op.d_head), _compress_select),
+    HierarchicalAttention: (_no_scores, _rope_within(lambda op: op.d_head), _hierarchical),
+    LshAttention: (_lsh,),
+    SelectiveScan: (distinct("bias"),),
+    Ssd: (distinct("bias"), _groups, _dt_limit),
+    LongConv: (_long_conv,),
+    FixedDecay: (_decay_rate,),
+    Mlp: (distinct("bias"),),
+    GatedMlp: (distinct("bias"),),
+    Moe: (_moe,),
+    FractionCapacity: (_fraction,),
+    Rope: (_rope, distinct("rotates")),
+}
