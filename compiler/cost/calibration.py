@@ -17,8 +17,8 @@ class Efficiency:
     """Shares of the sheet's rates, and fixed costs.
 
     memory: of bandwidth. experts: of bandwidth, for routed experts. compute: of the matrix rate at many rows;
-    `half_rows` rows reach half of that (efficiency = compute · rows / (rows + half_rows)). attention: of the matrix rate
-    inside attention at many rows. launch_seconds: for each operation. step_seconds: host work and sampling of each step.
+    `half_rows` rows reach half of that (efficiency = compute · rows / (rows + half_rows)). attention: of the matrix
+    rate inside attention at many rows. launch_seconds: for each operation. step_seconds: host work and sampling.
     """
 
     memory: float

@@ -1,9 +1,9 @@
 """The cost of one spec on one device: parameters, operations, memory, speed, each with its convention stated."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from archspec.errors import InputError
 from archspec.spec.canonical import spec_hash, variant_hash
@@ -15,6 +15,7 @@ from compiler.cost.devices import DEFAULT_DEVICE, Device
 from compiler.cost.devices import device as find_device
 from compiler.cost.formats import Storage, with_dtype
 from compiler.cost.sites import environment, sites, stored_copies, why_no_step
+from compiler.cost.training import Training, training
 from compiler.ir.program import Program
 from compiler.lower.program import lower
 
@@ -37,10 +38,16 @@ class CostReport:
     prefill_chunk: int
     no_step: str | None
     resolved: Resolved | None = None
+    training: Training | None = None  # phase "training" only
+
+    @property
+    def total_bytes(self) -> int:
+        """Everything the job holds."""
+        return self.training.total if self.training else self.memory.total
 
     @property
     def fits(self) -> bool:
-        return self.memory.total <= self.device.memory_bytes
+        return self.total_bytes <= self.device.memory_bytes
 
     @cached_property
     def hash(self) -> str:
@@ -58,8 +65,10 @@ class CostReport:
     @property
     def why(self) -> str:
         if not self.fits:
-            over = (self.memory.total - self.device.memory_bytes) / 1e9
+            over = (self.total_bytes - self.device.memory_bytes) / 1e9
             return f"does not fit: {over:.1f} GB more than {self.device.name} shows to a program"
+        if self.training:
+            return f"training: fits, by formula; {self.training.flops_per_step:.3g} operations a step"
         if self.bound == "unknown":
             return f"no rate of {self.device.name} in {self.storage.precision.activations} is known"
         what = {
@@ -76,6 +85,11 @@ class CostReport:
     def to_json(self) -> dict[str, Any]:
         """What `show --json` prints: plain numbers, bytes and operations; null where there is no such number."""
         p, c, f, m, s = self.parameters, self.cache, self.flops, self.memory, self.speed
+        memory = {**asdict(m), "total": m.total}
+        extra: dict[str, Any] = {}
+        if self.training:
+            memory = {"cache": 0, **asdict(self.training)}
+            extra = {"training_step": memory.pop("flops_per_step")}
         return {
             "name": self.name,
             "hash": self.hash,
@@ -92,11 +106,9 @@ class CostReport:
             "flops": {
                 "prefill": f.prefill, "decode": f.decode, "prefill_exact": f.prefill_exact,
                 "prefill_generation": f.prefill_generation, "decode_exact": f.decode_exact,
+                **extra,
             },
-            "memory": {
-                "weights": m.weights, "cache": m.cache, "activations": m.activations, "logits": m.logits,
-                "workspace": m.workspace, "reserve": m.reserve, "total": m.total,
-            },
+            "memory": memory,
             "speed": {
                 "prefill_tokens_per_second": s.prefill_tokens_per_second,
                 "decode_tokens_per_second": s.decode_tokens_per_second,
@@ -105,29 +117,39 @@ class CostReport:
                 "decode_tokens_per_second_limit": s.decode_limit,
                 "compute_bound_batch": s.compute_bound_batch,
             },
-            "device": self.device.name, "context": self.context, "batch": self.batch,
+            "phase": "training" if self.training else "inference", "device": self.device.name,
+            "context": self.context, "batch": self.batch,
             "prefill_chunk": self.prefill_chunk, "fits": self.fits, "why": self.why, "no_step": self.no_step,
         }  # fmt: skip
 
 
 def cost(
     resolved: Resolved, *, context: int | None = None, batch: int = 1, dtype: str | None = None,
-    device: str | Device = DEFAULT_DEVICE, chunk: int | None = None, materialised: bool = False,
+    device: str | Device = DEFAULT_DEVICE, phase: Literal["inference", "training"] = "inference",
+    chunk: int | None = None, materialised: bool = False,
     calibration: Mapping[str, Mapping[str, float]] | None = None,
 ) -> CostReport:  # fmt: skip
     """Cost of `resolved` at `context` tokens (its max_length if None) and `batch` sequences.
 
-    dtype replaces the spec's precision (see `formats.with_dtype`). chunk: tokens of the prompt at once. materialised:
-    attention keeps its scores in memory. InputError names an operator that the compiler cannot lower.
+    dtype replaces the spec's precision (see `formats.with_dtype`). phase "training": the memory of a training step.
+    chunk: tokens of the prompt at once. materialised: attention keeps its scores in memory. InputError names what the compiler cannot lower.
     """
     precision = with_dtype(resolved.spec.precision, dtype)
     if precision != resolved.spec.precision:
         resolved = replace(resolved, spec=resolved.spec.model_copy(update={"precision": precision}))
-    program, _ = pipeline.run(lower(resolved))
+    plain = lower(resolved)
+    program, _ = pipeline.run(plain)
     report = cost_of_program(
         program, Storage(precision), context=context or resolved.max_length or 2048, batch=batch, device=device,
         chunk=chunk, materialised=materialised, calibration=calibration,
     )  # fmt: skip
+    if phase == "training":
+        length = report.context
+        step = training(
+            plain, environment(plain, batch, length, length, length), report.storage, report.device,
+            parameters=report.parameters.total, flops=report.flops.prefill,
+        )  # fmt: skip
+        report = replace(report, training=step)
     return replace(report, resolved=resolved)
 
 
