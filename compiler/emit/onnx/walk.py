@@ -44,8 +44,17 @@ def write_node(w: Writer, graph: Graph, node: Node, values: dict[str, str]) -> t
     module = ops.write(node.op, "onnx")
     if module is None:
         w.refuse("this operator has no ONNX form yet")
+    _check_fields(w, node, module.FIELDS)
     made = module.write(w, node)
     return (made,) if isinstance(made, str) else tuple(made)
+
+
+def _check_fields(w: Writer, node: Node, known: tuple[str, ...]) -> None:
+    """Refuse a field that the operator declares and its ONNX form does not read: a silent miss is a wrong model."""
+    defaults = ops.get(node.op).fields
+    for name, value in node.attrs.items():
+        if name not in known and value != defaults[name]:
+            w.refuse(f"field {name} = {value!r} has no ONNX form yet")
 
 
 def _region(w: Writer, node: Node, values: dict[str, str], stencils: dict[tuple[str, ...], Stencil]) -> tuple[str, ...]:

@@ -16,6 +16,8 @@ from compiler.emit.onnx.target import FUSED, Target
 from compiler.ir.graph import Node
 from compiler.ir.types import TensorType
 
+FLOATS = ("alpha", "epsilon", "scale", "softcap")  # attributes that a spec may give as whole numbers
+
 
 class Writer:
     """`lines`, `weights` and `caches` collect what this graph writes; the sheet holds the main graph and constants."""
@@ -47,7 +49,8 @@ class Writer:
         assert self.local or not any(name.startswith(LOCAL) for name in inputs), f"{self.at} reads a block's value"
         wanted = [True] * outputs if isinstance(outputs, int) else outputs
         names = tuple(self._fresh(f"{self.at}/{op}") if want else "" for want in wanted)
-        self.lines.append(Line(op, domain, inputs, names, {k: v for k, v in attrs.items() if v is not None}))
+        given = {k: float(v) if k in FLOATS else v for k, v in attrs.items() if v is not None}
+        self.lines.append(Line(op, domain, inputs, names, given))
         return names
 
     def _fresh(self, name: str) -> str:
@@ -75,8 +78,12 @@ class Writer:
 
     def table(self, values: Array) -> str:
         """Constant numbers in the program's float type."""
-        name = self.sheet.constant(np.asarray(values, np.float32))
+        name = self.single(values)
         return name if self.target.dtype == "fp32" else self.shared(f"cast {name}", lambda m: m.float(name))
+
+    def single(self, values: Any) -> str:
+        """Constant numbers in fp32, whatever the program's float type."""
+        return self.sheet.constant(np.asarray(values, np.float32))
 
     def float(self, x: str) -> str:
         """x in the program's float type."""

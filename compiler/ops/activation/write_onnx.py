@@ -3,6 +3,8 @@
 from compiler.emit.onnx.writer import Writer
 from compiler.ir.graph import Node
 
+FIELDS = ("function",)
+
 
 def write(w: Writer, node: Node) -> str:
     return apply(w, w.inputs[0], node.attrs["function"])

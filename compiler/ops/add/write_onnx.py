@@ -3,6 +3,8 @@
 from compiler.emit.onnx.writer import Writer
 from compiler.ir.graph import Node
 
+FIELDS = ("left", "right")
+
 
 def write(w: Writer, node: Node) -> str:
     left, right = (

@@ -6,6 +6,7 @@ from compiler.ir.graph import Node
 from compiler.ops.rms_norm.write_onnx import gain, normed
 
 SKIP = {"rms_norm": "SkipSimplifiedLayerNormalization", "layer_norm": "SkipLayerNormalization"}
+FIELDS = ("left", "right", "norm", "eps", "gain", "bias", "eps_at", "groups", "at_least")
 
 
 def write(w: Writer, node: Node) -> tuple[str, str]:
@@ -18,6 +19,8 @@ def write(w: Writer, node: Node) -> tuple[str, str]:
     reason = None
     if attrs.get("eps_at", "inside") != "inside":
         reason = "its eps stands inside the root"
+    elif attrs.get("groups", 1) != 1:
+        reason = "it has no groups"
     elif len(w.types[0].shape) != 3:
         reason = "it takes (B, S, width)"
     elif attrs["norm"] == "rms_norm" and attrs.get("bias"):

@@ -6,6 +6,8 @@ from compiler.emit.onnx.writer import Writer, key_of
 from compiler.ir.graph import Node
 from compiler.ops.alibi.shape import slopes
 
+FIELDS = ("heads", "max_bias", "computed_in")
+
 
 def write(w: Writer, node: Node) -> str:
     mask = w.inputs[0]
@@ -19,7 +21,7 @@ def _bias(m: Writer, node: Node, mask: str) -> str:
     counts = m.op("Mul", m.op("Sub", m.op("CumSum", mask, m.whole(1)), m.whole(1)), mask)
     place = m.op("Unsqueeze", m.cast(counts, "fp32"), m.ints(1, 2))  # (B, 1, 1, T)
     slope = np.array(slopes(node.attrs["heads"], node.attrs.get("max_bias", 8)), np.float32)[:, None, None]
-    rates = m.sheet.constant(slope)
+    rates = m.single(slope)
     if narrow != "bf16":
         return m.float(m.op("Mul", rates, place))
 

@@ -4,6 +4,8 @@ from compiler.emit.onnx.masks import Rows, hidden_as, visible
 from compiler.emit.onnx.writer import Writer
 from compiler.ir.graph import Node
 
+FIELDS = ("mask", "scale", "softcap", "mask_inputs", "bias_at", "cross", "empty_rows", "at_least")
+
 
 def write(w: Writer, node: Node) -> str:
     attrs = node.attrs

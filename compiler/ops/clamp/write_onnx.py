@@ -3,6 +3,8 @@
 from compiler.emit.onnx.writer import Writer
 from compiler.ir.graph import Node
 
+FIELDS = ("low", "high")
+
 
 def write(w: Writer, node: Node) -> str:
     low, high = node.attrs.get("low"), node.attrs.get("high")

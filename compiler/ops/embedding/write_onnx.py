@@ -3,6 +3,8 @@
 from compiler.emit.onnx.writer import Writer
 from compiler.ir.graph import Node
 
+FIELDS = ("rows", "width", "offset")
+
 
 def write(w: Writer, node: Node) -> str:
     offset = node.attrs.get("offset", 0)

@@ -4,6 +4,8 @@ from compiler.emit.onnx.writer import Writer
 from compiler.ir.graph import Node
 from compiler.ops.activation.write_onnx import apply
 
+FIELDS = ("function",)
+
 
 def write(w: Writer, node: Node) -> str:
     half = int(w.types[0].shape[-1]) // 2

@@ -5,7 +5,8 @@ rotary dims that are multiples of 16. Norms of q and k stand before it (inside i
 
 Padding. Its own convention is right padding: `seqlens_k` counts each row's tokens and a row goes on right behind them.
 genai works so. Otherwise (`ort`) every slot counts, so that padding may stand anywhere: hidden keys get a huge negative
-bias, positions come as ids.
+bias. It then rotates by slot number, and where positions are something else the rotation stands before it: given
+position ids it takes those of the first row for all rows of a prompt (CPU provider, 1.31.1).
 """
 
 from compiler.emit.onnx.masks import Rows, hidden_as, visible
@@ -22,6 +23,7 @@ from compiler.ops.rope.write_onnx import rotate, tables
 from compiler.ops.split_heads.write_onnx import split as split_heads
 
 FUSED_NAME = "GroupQueryAttention"
+FIELDS = ("heads", "kv_heads", "mask", "scale", "softcap", "rope", "qk_norm", "at_least")
 
 
 def write(w: Writer, node: Node) -> str:
@@ -63,16 +65,18 @@ def window(mask: Mask) -> int | None:
     return None
 
 
-def rotates_inside(w: Writer, rope: Attrs | None) -> bool:
+def rotates_inside(w: Writer, rope: Attrs | None, positions: str) -> bool:
     """Can GroupQueryAttention rotate q and k itself?"""
-    return rope is not None and rope["dims"] % 16 == 0 and not rope.get("offset", 0) and tables(w, rope) is not None
+    if rope is None or rope["dims"] % 16 or rope.get("offset", 0) or tables(w, rope) is None:
+        return False
+    return w.target.runtime == "genai" or positions in w.sheet.slots
 
 
 def _fused(w: Writer, node: Node, width: int) -> str:
     attrs = node.attrs
     q, k, v, positions, key_mask = w.inputs
     rope, norm = attrs.get("rope"), attrs.get("qk_norm")
-    inside = rotates_inside(w, rope)
+    inside = rotates_inside(w, rope, positions)
     if packed(w.types) and (norm is not None or (rope is not None and not inside)):
         q, k, v = _unpacked(w, q, attrs, width)
     if norm is not None:
@@ -85,13 +89,12 @@ def _fused(w: Writer, node: Node, width: int) -> str:
     total = w.shared(f"total {total_symbol}", lambda m: m.scalar(m.length(total_symbol), "int32"))
     cos, sin = (tables(w, rope) or ("", "")) if inside and rope is not None else ("", "")
     if w.target.runtime == "genai":
-        counts, bias, ids = _counted(w, key_mask), "", ""
+        counts, bias = _counted(w, key_mask), ""
     else:
         counts = _all_slots(w, total_symbol, w.types[0].shape[0])
         rows = Rows(w.types[0].shape[1], total_symbol, {})
         bias = hidden_as(w, visible(w, {"type": "full"}, rows, key_mask))
-        ids = positions if inside else ""
-    given = [q, k, v, *past, counts, total, cos, sin, ids, bias]
+    given = [q, k, v, *past, counts, total, cos, sin, "", bias]
     while not given[-1]:
         given.pop()
     y, *kept = w.many(

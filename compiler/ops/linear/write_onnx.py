@@ -4,6 +4,8 @@ from compiler.emit.onnx.writer import Writer
 from compiler.ir.graph import Node
 from compiler.ops.activation.write_onnx import apply, with_bias
 
+FIELDS = ("width", "bias", "activation")
+
 
 def write(w: Writer, node: Node) -> str:
     y = project(w, w.inputs[0])

@@ -3,6 +3,8 @@
 from compiler.emit.onnx.writer import Writer
 from compiler.ir.graph import Node
 
+FIELDS = ()
+
 
 def write(w: Writer, node: Node) -> str:
     _, heads, _, width = w.types[0].shape

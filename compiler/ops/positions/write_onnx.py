@@ -7,6 +7,8 @@ which is the same without padding.
 from compiler.emit.onnx.writer import Writer
 from compiler.ir.graph import Node
 
+FIELDS = ("counts", "pad_id", "given")
+
 
 def write(w: Writer, node: Node) -> str:
     ids, mask = w.inputs
@@ -16,7 +18,7 @@ def write(w: Writer, node: Node) -> str:
         w.refuse("positions given as an input")
     if counts == "count_nonpad":
         real = w.cast(w.op("Not", w.op("Equal", ids, w.whole(pad))), "int")
-        return w.op("Add", w.op("Mul", w.op("CumSum", real, w.whole(1)), real), w.whole(pad))
+        return w.op("Mul", w.op("CumSum", real, w.whole(1)), real)
     stepping = w.sheet.stepping and symbol == "S"
     total = w.length("T" if stepping else symbol)
     first = w.op("Sub", total, w.length(symbol))
@@ -24,4 +26,6 @@ def write(w: Writer, node: Node) -> str:
         seen = w.op("Max", w.op("Sub", w.op("CumSum", mask, w.whole(1)), w.whole(1)), w.whole(0))
         return w.op("Slice", seen, first, total, w.ints(1)) if stepping else seen
     slots = w.op("Range", w.scalar(first), w.scalar(total), w.whole(1))
-    return w.op("Expand", slots, w.op("Concat", w.length(w.types[0].shape[0]), w.length(symbol), axis=0))
+    out = w.op("Expand", slots, w.op("Concat", w.length(w.types[0].shape[0]), w.length(symbol), axis=0))
+    w.sheet.slots.add(out)
+    return out

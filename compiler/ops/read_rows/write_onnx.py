@@ -3,6 +3,8 @@
 from compiler.emit.onnx.writer import Writer
 from compiler.ir.graph import Node
 
+FIELDS = ("rows",)
+
 
 def write(w: Writer, node: Node) -> str:
     x, mask = w.inputs  # (B, S, width), (B, T)

@@ -10,6 +10,8 @@ from compiler.emit.onnx.writer import Writer, key_of
 from compiler.ir.graph import Node
 from compiler.ir.types import Dim
 
+FIELDS = ("heads", "distance")
+
 
 def write(w: Writer, node: Node) -> str:
     new, total = w.types[0].shape[2], w.key_length(w.types[1])

@@ -9,6 +9,8 @@ from compiler.emit.onnx.writer import Writer
 from compiler.ir.graph import Node
 from compiler.ops.base import Attrs
 
+FIELDS = ("eps", "gain", "bias", "eps_at", "groups", "at_least")
+
 
 def write(w: Writer, node: Node) -> str:
     return normed(w, "rms_norm", w.inputs[0], node.attrs, int(w.types[0].shape[-1]))
@@ -18,15 +20,34 @@ def normed(w: Writer, norm: str, x: str, attrs: Attrs, width: int, part: str = "
     """The norm `norm` ("rms_norm" or "layer_norm") of x over its last axis; `part` prefixes the parameters' roles."""
     bias = w.param(f"{part}bias") if attrs.get("bias", norm == "layer_norm") else ""
     if attrs.get("eps_at", "inside") == "outside":
+        if attrs.get("groups", 1) != 1:
+            w.refuse("groups with eps outside the root")
         return _outside(w, norm, x, attrs, width, part, bias)
+    if attrs.get("groups", 1) != 1:
+        return _grouped(w, x, attrs, width, part, bias)
     weight = gain(w, attrs, width, part)
     if norm == "layer_norm":
         given = [bias] if bias else []
         return w.op("LayerNormalization", x, weight, *given, axis=-1, epsilon=attrs["eps"], stash_type=1)
+    y = _root_mean_square(w, x, weight, attrs["eps"])
+    return w.op("Add", y, bias) if bias else y
+
+
+def _root_mean_square(w: Writer, x: str, weight: str, eps: float) -> str:
+    """x / sqrt(mean(x²) + eps) · weight over the last axis."""
     if w.target.has("SimplifiedLayerNormalization"):
-        y = w.fused("SimplifiedLayerNormalization", x, weight, axis=-1, epsilon=attrs["eps"], stash_type=1)
-    else:
-        y = w.op("RMSNormalization", x, weight, axis=-1, epsilon=attrs["eps"], stash_type=1)
+        return w.fused("SimplifiedLayerNormalization", x, weight, axis=-1, epsilon=eps, stash_type=1)
+    return w.op("RMSNormalization", x, weight, axis=-1, epsilon=eps, stash_type=1)
+
+
+def _grouped(w: Writer, x: str, attrs: Attrs, width: int, part: str, bias: str) -> str:
+    """x (B, S, width), each of `groups` slices of the width normed alone."""
+    each = width // attrs["groups"]
+    slices = w.op("Reshape", x, w.ints(0, 0, -1, each))
+    y = _root_mean_square(w, slices, w.table(np.ones(each, np.float32)), attrs["eps"])
+    y = w.op("Reshape", y, w.ints(0, 0, width))
+    if attrs.get("gain", "weight") != "none":
+        y = w.op("Mul", y, gain(w, attrs, width, part))
     return w.op("Add", y, bias) if bias else y
 
 
@@ -46,7 +67,7 @@ def _outside(w: Writer, norm: str, x: str, attrs: Attrs, width: int, part: str, 
     if norm == "layer_norm":
         wide = w.op("Sub", wide, w.op("ReduceMean", wide, w.ints(-1), keepdims=1))
     square = w.op("ReduceMean", w.op("Mul", wide, wide), w.ints(-1), keepdims=1)
-    eps = w.sheet.constant(np.array(attrs["eps"], np.float32))
+    eps = w.single(attrs["eps"])
     y = w.float(w.op("Div", wide, w.op("Add", w.op("Sqrt", square), eps)))
     if attrs.get("gain", "weight") != "none":
         y = w.op("Mul", y, gain(w, attrs, width, part))

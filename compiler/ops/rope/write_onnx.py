@@ -3,6 +3,7 @@
 The tables are worked out in float64, so far positions lose nothing to a float32 product.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from compiler.emit.onnx.writer import Writer, key_of
 from compiler.ir.graph import Node
 from compiler.ops.base import Attrs
 from compiler.ops.rope.frequencies import frequencies
+
+FIELDS = ("theta", "dims", "pairing", "offset", "ladder", "scaling", "max_length", "at_least")
 
 
 def write(w: Writer, node: Node) -> str:
@@ -38,8 +41,12 @@ def tables(w: Writer, attrs: Attrs) -> tuple[str, str] | None:
     if not length:
         return None
     inverse, gain = frequencies(attrs)
-    angle: Array = np.arange(length)[:, None] * np.array(inverse)
-    return w.table(np.cos(angle) * gain), w.table(np.sin(angle) * gain)
+
+    def part(m: Writer, function: Callable[[Array], Array]) -> str:
+        return m.table(function(np.arange(length)[:, None] * np.array(inverse)) * gain)
+
+    key = key_of("rotary_table", dict(attrs), [length])
+    return w.shared(f"{key} cos", lambda m: part(m, np.cos)), w.shared(f"{key} sin", lambda m: part(m, np.sin))
 
 
 def computed(w: Writer, attrs: Attrs, positions: str) -> tuple[str, str]:
@@ -47,8 +54,8 @@ def computed(w: Writer, attrs: Attrs, positions: str) -> tuple[str, str]:
     inverse, gain = frequencies(attrs)
 
     def part(m: Writer, function: str) -> str:
-        angle = m.op("Mul", m.op("Unsqueeze", m.cast(positions, "fp32"), m.ints(-1)), m.table(np.array(inverse)))
-        return m.float(m.op("Mul", m.op(function, angle), m.number(gain)))
+        angle = m.op("Mul", m.op("Unsqueeze", m.cast(positions, "fp32"), m.ints(-1)), m.single(inverse))
+        return m.float(m.op("Mul", m.op(function, angle), m.single(gain)))
 
     key = key_of("rotary", dict(attrs), positions)
     return w.shared(f"{key} cos", lambda m: part(m, "Cos")), w.shared(f"{key} sin", lambda m: part(m, "Sin"))

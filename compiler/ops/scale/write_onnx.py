@@ -3,6 +3,8 @@
 from compiler.emit.onnx.writer import Writer
 from compiler.ir.graph import Node
 
+FIELDS = ("by", "plus")
+
 
 def write(w: Writer, node: Node) -> str:
     by, plus = node.attrs["by"], node.attrs.get("plus", 0)

@@ -6,6 +6,8 @@ from compiler.emit.onnx.writer import Writer
 from compiler.ir.graph import Node
 from compiler.ops.sinusoid.shape import inverse_frequencies
 
+FIELDS = ("width", "layout", "ladder", "offset")
+
 
 def write(w: Writer, node: Node) -> str:
     if not w.max_length:

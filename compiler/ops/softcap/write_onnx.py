@@ -3,6 +3,8 @@
 from compiler.emit.onnx.writer import Writer
 from compiler.ir.graph import Node
 
+FIELDS = ("cap",)
+
 
 def write(w: Writer, node: Node) -> str:
     cap = w.number(node.attrs["cap"])

@@ -3,6 +3,8 @@
 from compiler.emit.onnx.writer import Writer
 from compiler.ir.graph import Node
 
+FIELDS = ("sizes",)
+
 
 def write(w: Writer, node: Node) -> tuple[str, ...]:
     sizes = node.attrs["sizes"]

@@ -3,6 +3,8 @@
 from compiler.emit.onnx.writer import Writer
 from compiler.ir.graph import Node
 
+FIELDS = ("heads",)
+
 
 def write(w: Writer, node: Node) -> str:
     return split(w, w.inputs[0], node.attrs["heads"])
