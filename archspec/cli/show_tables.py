@@ -43,9 +43,8 @@ def print_parameters(rows: Sequence[dict[str, Any]]) -> None:
 def _table(title: str, *columns: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for i, column in enumerate((title, *columns)):
-        last = i == len(columns) and column == ""
-        style = "bold" if i == 0 else None
-        table.add_column(column, justify="left" if i == 0 or last else "right", no_wrap=i == 0, header_style=style)
+        words = i in (0, len(columns))  # the first column names the row, the last one explains it
+        table.add_column(column, justify="left" if words else "right", header_style="bold" if i == 0 else None)
     return table
 
 

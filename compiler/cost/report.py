@@ -132,7 +132,8 @@ def cost(
     """Cost of `resolved` at `context` tokens (its max_length if None) and `batch` sequences.
 
     dtype replaces the spec's precision (see `formats.with_dtype`). phase "training": the memory of a training step.
-    chunk: tokens of the prompt at once. materialised: attention keeps its scores in memory. InputError names what the compiler cannot lower.
+    chunk: tokens of the prompt at once. materialised: attention keeps its scores in memory. calibration: measured
+    efficiencies by device (see `calibration`). InputError names what the compiler cannot lower.
     """
     precision = with_dtype(resolved.spec.precision, dtype)
     if precision != resolved.spec.precision:

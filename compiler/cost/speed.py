@@ -1,10 +1,14 @@
-"""Roofline speed: an operation takes the longer of computing and moving its bytes, plus a launch; a step adds to it."""
+"""Roofline speed, operation by operation.
+
+At most: an operation takes the longer of computing and moving its bytes at the sheet's rates. Expected: both at the rates
+that programs reach, added up, plus a launch for each operation and a fixed cost for each step.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
 
-from compiler.cost.calibration import LIMIT, Efficiency
+from compiler.cost.calibration import Efficiency
 from compiler.cost.devices import Device
 from compiler.cost.flops import of_site
 from compiler.cost.formats import Storage
@@ -28,7 +32,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Time:
-    """Seconds of one pass by what bounds each operation."""
+    """Seconds of one pass. Computing and moving are added up: kernels overlap them only in part (see calibration)."""
 
     compute: float
     memory: float
@@ -94,18 +98,18 @@ def work(found: Iterable[Site], env: Env, storage: Storage, *, source: bool, ste
 
 
 def time(done: Iterable[Work], device: Device, rate: float, e: Efficiency) -> Time:
-    """Seconds of one pass; `rate`: floating-point operations a second of the device in this type."""
+    """Expected seconds of one pass; `rate`: floating-point operations a second of the device in this type."""
     compute = memory = launches = 0.0
     for w in done:
-        share = e.scores(w.rows) if w.attends else e.products(w.rows)
-        seconds = w.flops / (rate * share)
-        moving = w.bytes / (device.bandwidth * (e.experts if w.routed else e.memory))
-        if seconds > moving:
-            compute += seconds * w.runs
-        else:
-            memory += moving * w.runs
+        compute += w.runs * w.flops / (rate * (e.attention if w.attends else e.compute))
+        memory += w.runs * w.bytes / (device.bandwidth * (e.experts if w.routed else e.memory))
         launches += w.runs
     return Time(compute, memory, launches * e.launch_seconds + e.step_seconds)
+
+
+def least(done: Iterable[Work], device: Device, rate: float) -> float:
+    """Seconds that no program can stay under: each operation at the sheet's rates, computing and moving at once."""
+    return sum(w.runs * max(w.flops / rate, w.bytes / device.bandwidth) for w in done)
 
 
 def estimate(
@@ -123,15 +127,15 @@ def estimate(
     else:
         prompt = work(found, chunk, storage, source=False, step=True, last=step is not None)
         tokens, passes = chunk["B"] * context, context / chunk["S"]
-    first, first_limit = time(prompt, device, rate, e), time(prompt, device, rate, LIMIT)
-    prefill, prefill_limit = tokens / (passes * first.total), tokens / (passes * first_limit.total)
+    first = time(prompt, device, rate, e)
+    prefill, prefill_limit = tokens / (passes * first.total), tokens / (passes * least(prompt, device, rate))
     bound = first.bound if fits else "capacity"
     if step is None:
         return Speed(prefill, prefill_limit, bound, None, None, None, None, None)
     one = work(found, step, storage, source=False, step=True, last=True)
-    each, limit = time(one, device, rate, e), time(one, device, rate, LIMIT)
+    each = time(one, device, rate, e)
     return Speed(
-        prefill, prefill_limit, bound, step["B"] / each.total, step["B"] / limit.total,
+        prefill, prefill_limit, bound, step["B"] / each.total, step["B"] / least(one, device, rate),
         each.bound if fits else "capacity", _compute_bound_batch(one, step["B"], device, rate),
         round(sum(w.bytes * w.runs for w in one)),
     )  # fmt: skip
