@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
@@ -112,10 +111,9 @@ def _tokenizer(path: Path) -> Path | None:
 
 
 def _from_zoo(text: str, name: str) -> Source:
-    names = zoo.names()
-    if name not in names:
-        near = get_close_matches(name.lower().replace("_", "-"), names, 3, 0.5)
-        hint = f"; did you mean {', '.join(near)}?" if near else ""
+    if name not in zoo.names():
+        near = zoo.nearest(name)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise InputError(f"neither an existing path nor a name in the zoo{hint} (archspec zoo lists them)", source=text)
     return Source(text, "zoo", load_spec(zoo.read(name), f"zoo:{name}"))
 

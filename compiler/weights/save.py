@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from archspec.errors import InputError
@@ -52,6 +53,6 @@ def save(
 def _write(shard: dict[str, torch.Tensor], file: Path) -> Path:
     try:
         save_file(shard, file, {"format": "pt"})
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise InputError(f"cannot be written: {error}", source=str(file)) from None
     return file

@@ -106,7 +106,7 @@ def _indexed(index: Path) -> list[Path]:
     """The files that an index names, all of them beside it."""
     try:
         names = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"not a safetensors index: {error!r}", source=str(index)) from None
     files = []
     for name in dict.fromkeys(names):
