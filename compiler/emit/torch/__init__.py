@@ -1,0 +1,1 @@
+"""PyTorch: a program becomes one readable file."""

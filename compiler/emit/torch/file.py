@@ -1,0 +1,91 @@
+"""The whole file: constants, helpers, layers, model, load. Formatted, readable, importing torch only."""
+
+from collections.abc import Sequence
+
+from archspec.errors import InputError
+from compiler.emit.torch.layer import check_paths
+from compiler.emit.torch.model import ModelWriter
+from compiler.emit.torch.names import comment, quoted
+from compiler.emit.torch.source import closure
+from compiler.emit.torch.writer import RUNTIME, File
+from compiler.ir.program import Program
+
+MODULES = tuple(f"{RUNTIME}.{name}" for name in ("state", "weights", "attention", "positions"))
+
+
+def write_model(program: Program, end_ids: Sequence[int] = ()) -> str:
+    """Text of `model.py` for a checked program. InputError names what the torch target cannot say.
+
+    end_ids: generation stops at these.
+    """
+    file = File(program)
+    try:
+        check_paths(program)
+        model = ModelWriter(file)
+        classes = [layer.text() for layer in model.layers.values()] + [model.text()]
+    except NotImplementedError as error:
+        raise InputError(f"the torch target cannot write {error} yet", source=program.name) from error
+    for name in ("declare", "randomise", "read_weights"):
+        file.helper(name, f"{RUNTIME}.weights")
+    pieces = [piece.text for piece in closure(list(file.helpers), MODULES)]
+    head = [
+        f"NAME = {quoted(program.name)}",
+        f"VOCAB_SIZE = {program.meta.get('vocab_size')!r}",
+        f"MAX_LENGTH = {program.meta.get('max_length')!r}",
+        *([f"END_IDS: tuple[int, ...] = {tuple(end_ids)!r}"] if model.steps else []),
+        *(f"{name} = {expression}" for name, expression in file.constants.items()),
+    ]
+    functions = [text for _, text in file.functions.values()]
+    body = [_docstring(program), IMPORTS, "\n".join(head), *pieces, *functions, *classes, LOAD, _main(model)]
+    return "\n\n\n".join(body).replace("\n\n\nimport", "\n\nimport", 1) + "\n"
+
+
+def _docstring(program: Program) -> str:
+    return f'''"""{comment(program.name)} in PyTorch, written by archspec. Edit freely: nothing reads it back.
+
+    model = load()                                     # the weights beside this file
+    logits = model(input_ids)                          # (B, S, ...)
+
+B batch, S new tokens, T all tokens so far, K keys looked at, H heads, G key/value heads, D head size.
+"""
+
+from __future__ import annotations'''
+
+
+IMPORTS = """import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn"""
+
+LOAD = '''def load(path: str | Path | None = None, device: str = "cpu", dtype: torch.dtype | None = None,
+         compile: bool = False) -> Model:
+    """The model with the weights in folder `path` (that of this file), ready to run.
+
+    dtype: another type than the stored one. compile: let torch.compile build each kind of layer (needs a C++ compiler).
+    """
+    tensors = read_weights(Path(path or Path(__file__).parent), device, dtype)
+    with torch.device("meta"):
+        model = Model()
+    model.load_state_dict(tensors, strict=True, assign=True)
+    model.requires_grad_(False).to(device).eval()
+    if compile:
+        model.compile_layers()
+    return model'''
+
+
+def _main(model: ModelWriter) -> str:
+    return '''def main() -> None:
+    """Build the model, with its weights if they are here, and run one step on random ids."""
+    here = Path(__file__).parent
+    found = (here / "weights.safetensors").exists() or (here / "weights.safetensors.index.json").exists()
+    model = load() if found else randomise(Model().eval())
+    print(model.demonstrate(VOCAB_SIZE or 2))
+
+
+if __name__ == "__main__":
+    main()'''

@@ -1,0 +1,93 @@
+"""Mask expressions as Python text over the token indices i (queries, a column) and j (keys, a row)."""
+
+import math
+
+from compiler.masks.facts import Mask, reach
+
+
+def causal_window(mask: Mask) -> tuple[bool, int | None]:
+    """(True, w): key j is visible to query i exactly when i - w < j <= i (w None: no lower end). Else (False, None)."""
+    match mask["type"]:
+        case "causal":
+            return True, None
+        case "window" if mask.get("block", 1) == mask.get("dilation", 1) == 1 and mask.get("ahead", 0) == 0:
+            return True, mask.get("behind")
+        case "and":
+            parts = [causal_window(m) for m in mask["of"]]
+            if all(ok for ok, _ in parts):
+                return True, min((w for _, w in parts if w is not None), default=None)
+    return False, None
+
+
+def is_full(mask: Mask) -> bool:
+    """True where every key is visible to every query."""
+    return mask["type"] == "full" or (mask["type"] in ("and", "or") and all(map(is_full, mask["of"])))
+
+
+def rule(mask: Mask, total: str, named: dict[str, str]) -> str:
+    """A boolean expression, true where key token j is visible to query token i.
+
+    total: expression of the number of tokens. named: model input -> expression of its tensor. NotImplementedError
+    where the mask depends on more than indices and inputs.
+    """
+    match mask["type"]:
+        case "full":
+            return "(j >= 0)"
+        case "causal":
+            return "(j <= i)"
+        case "self":
+            return "(j == i)"
+        case "window":
+            return _window(mask)
+        case "segment":
+            length, memory = mask["length"], mask.get("memory", 0)
+            start = f"i // {length} * {length}" + (f" - {memory}" if memory else "")
+            return f"((j <= i) & (j >= {start}))"
+        case "strided":
+            return f"((i - j) % {mask['stride']} == 0)"
+        case "fixed":
+            block, summary = mask["block"], mask["summary"]
+            return f"((i // {block} == j // {block}) | (j % {block} >= {block - summary}))"
+        case "keys" | "queries":
+            return _rows(mask["of"], "j" if mask["type"] == "keys" else "i", total)
+        case "not":
+            return f"~{rule(mask['of'], total, named)}"
+        case "and" | "or":
+            sign = " & " if mask["type"] == "and" else " | "
+            return f"({sign.join(rule(m, total, named) for m in mask['of'])})"
+        case "by_head":
+            parts = ", ".join(f"{rule(m, total, named)}.expand(len(i), j.shape[1])" for m in mask["of"])
+            return f"torch.stack([{parts}])"
+        case "by_length":
+            then, otherwise = (rule(mask[k], total, named) for k in ("then", "otherwise"))
+            return f"({then} if {total} <= {mask['up_to']} else {otherwise})"
+    raise NotImplementedError(f"mask {mask['type']!r}")
+
+
+def looks_back(mask: Mask) -> int | None:
+    """How many tokens back a query sees, itself included; None without bound."""
+    behind = reach(mask)[0]
+    return None if behind == math.inf else int(behind)
+
+
+def _window(mask: Mask) -> str:
+    block, dilation = mask.get("block", 1), mask.get("dilation", 1)
+    behind, ahead = mask.get("behind"), mask.get("ahead", 0)
+    distance = "i - j" if block == 1 else f"i // {block} - j // {block}"
+    terms = [f"(({distance}) % {dilation} == 0)"] if dilation > 1 else []
+    if behind is not None:
+        terms.append(f"({distance} < {(behind - 1) * dilation + 1})")
+    if ahead is not None:
+        terms.append("(j <= i)" if ahead == 0 and block == 1 else f"({distance} >= {-ahead * dilation})")
+    return f"({' & '.join(terms)})" if terms else "(j >= 0)"
+
+
+def _rows(rows: Mask, at: str, total: str) -> str:
+    match rows["type"]:
+        case "first":
+            return f"({at} < {rows['count']})"
+        case "last":
+            return f"({at} >= {total} - {rows['count']})"
+        case "at":
+            return " | ".join(f"({at} == {p if p >= 0 else f'{total} - {-p}'})" for p in rows["positions"])
+    raise NotImplementedError(f"rows {rows['type']!r}")

@@ -1,0 +1,269 @@
+"""The model class: parameters outside layers, the pass from inputs to logits, and which base class steps it."""
+
+from dataclasses import dataclass, field
+
+from compiler import ops
+from compiler.emit.torch.layer import Layer, declared
+from compiler.emit.torch.names import comment, identifier, quoted, unique
+from compiler.emit.torch.writer import RUNTIME, File, Region, Writer, own_path
+from compiler.ir.graph import Node
+from compiler.ir.program import Program, calls
+
+
+@dataclass
+class Part:
+    """One of the two passes of a model: over the sources (encoders), or over the output stack."""
+
+    nodes: list[Node] = field(default_factory=list)
+    inputs: list[str] = field(default_factory=list)  # main inputs that it reads, ids first
+
+
+def split(program: Program) -> tuple[Part, Part]:
+    """The source pass and the output pass: what depends on new tokens (symbols S and T) is the output's."""
+    own = {name for name, t in program.main.inputs.items() if {"S", "T"} & {str(d) for d in t.shape}}
+    reached = set(own)
+    source, output = Part(), Part()
+    for node in program.main.nodes:
+        late = any(v in reached for v in node.inputs) or len(program.meta["stacks"]) == 1
+        part = output if late else source
+        part.nodes.append(node)
+        reached.update(node.outputs if late else ())
+    for part, names in ((output, own), (source, set(program.main.inputs) - own)):
+        part.inputs = sorted(names, key=lambda n: (n in program.optional, list(program.main.inputs).index(n)))
+    return source, output
+
+
+def refusal(program: Program, output: Part) -> str | None:
+    """Why the model cannot run step by step: the operator and its reason; None where it can."""
+    graphs = [program.blocks[b] for node in output.nodes if node.op == "repeat" for b in {c.block for c in calls(node)}]
+    for node in [*output.nodes, *(n for graph in graphs for n in graph.nodes)]:
+        reason = None if node.op == "repeat" else ops.get(node.op).lookahead(node.attrs)
+        if reason is not None:
+            return f"{node.op}: {reason}"
+    return None
+
+
+class ModelWriter:
+    """Writes the main graph; `layers` fills with the classes of its blocks."""
+
+    def __init__(self, file: File) -> None:
+        self.file, self.program = file, file.program
+        self.source, self.output = split(self.program)
+        self.refusal = refusal(self.program, self.output)
+        self.steps = self.refusal is None
+        self.layers: dict[str, Layer] = {}
+        self.runs: list[tuple[str, Node]] = []  # attribute that lists the layers, repeat node
+        self.crossing = self._crossing()
+        self.source_body, self.source_arguments, given = self._part(self.source, steps=False, handed={})
+        self.handed = [given[v] for v in self.crossing]
+        self.body, self.arguments, names = self._part(
+            self.output, steps=self.steps, handed=dict(zip(self.crossing, self.handed, strict=True))
+        )
+        self.result = names[self.program.main.outputs[0]]
+
+    def _crossing(self) -> list[str]:
+        """Values of the source pass that the output pass reads: stacks' outputs and their masks."""
+        made = {v for node in self.source.nodes for v in node.outputs} | set(self.source.inputs)
+        return list(dict.fromkeys(v for node in self.output.nodes for v in node.inputs if v in made))
+
+    def _part(self, part: Part, steps: bool, handed: dict[str, str]) -> tuple[list[str], dict[str, str], dict[str, str]]:
+        """Lines, arguments (argument -> annotation and default), and the variable of each value."""
+        w = Writer(self.file, self.program.main, "self", steps)
+        w.names.update(handed)
+        arguments = self._inputs(w, part)
+        for node in part.nodes:
+            streams = zip(node.inputs, node.outputs, strict=False) if node.op == "repeat" else ()
+            w.hints.update({v: "x" for pair in streams for v in pair})
+            w.hints.update({v: v.rsplit(".", 1)[-1] for v in node.outputs if v not in w.hints})
+        last_region = max((i for i, node in enumerate(part.nodes) if node.op == "repeat"), default=-1)
+        for i, node in enumerate(part.nodes):
+            if node.op == "repeat":
+                self._region(w, node)
+            else:
+                w.write(node)
+                self._check_positions(w, node)
+            if steps and i == last_region:
+                stream = w.names[node.outputs[0]]
+                w.lines += ["if state is not None:", f"    state.length += {stream}.shape[1]"]
+                w.lines += ["if last is not None:", f"    {stream} = {stream}[:, -last:]"]
+        self.counters = w.counters
+        return w.lines, arguments, w.names
+
+    def _inputs(self, w: Writer, part: Part) -> dict[str, str]:
+        """Arguments of the pass; checks them and turns masks into `real` tokens."""
+        main, arguments = self.program.main, {}
+        for name in part.inputs:
+            kind = self.program.optional.get(name)
+            argument = unique(identifier(name, "input"), {*arguments, *w.names.values()})
+            arguments[argument] = "Tensor" if kind is None else "Tensor | None"
+            if kind != "ones":
+                w.names[name] = argument
+                rows = [u.attrs["rows"] for u in main.users(name) if u.op == "embedding"]
+                if kind == "zeros":
+                    like = w.names[self.program.meta["ids"][name]]
+                    w.line(f"{argument} = torch.zeros_like({like}) if {argument} is None else {argument}")
+                if rows:
+                    w.file.helper("check_ids", f"{RUNTIME}.state")
+                    w.line(f"check_ids({argument}, {min(rows)}, {quoted(argument)})")
+                continue
+            ids = w.names[self.program.meta["ids"][name]]
+            w.file.helper("real_tokens", f"{RUNTIME}.state")
+            real = w.local("real")
+            w.names[name] = real
+            state = ", state" if w.steps else ""
+            w.line(f"{real} = real_tokens({argument}, {ids}, {quoted(argument)}{state})", "(B, S), None: no padding")
+        for node in part.nodes:
+            if node.op == "positions" and node.attrs.get("given"):
+                argument = unique(identifier(node.attrs["given"], "input"), {*arguments, *w.names.values()})
+                arguments[argument] = "Tensor | None"
+                w.inputs_given[node.attrs["given"]] = argument
+        if w.steps:
+            ids, real = w.names[part.inputs[0]], next((w.names[n] for n in part.inputs if w.names[n].startswith("real")), "None")
+            w.lines += ["if state is not None:", f"    state.take({ids}, {real})"]
+        w.used |= set(arguments)
+        return arguments
+
+    def _check_positions(self, w: Writer, node: Node) -> None:
+        """Learned positions end somewhere: say so before the table is read."""
+        rows = [u.attrs["rows"] - u.attrs.get("offset", 0) for u in w.graph.users(node.name) if u.op == "embedding"]
+        if node.op == "positions" and rows:
+            w.file.helper("check_ids", f"{RUNTIME}.state")
+            w.line(f'check_ids({w.names[node.name]}, {min(rows)}, "a position")')
+
+    def _region(self, w: Writer, node: Node) -> None:
+        """One run of layers: what they share is computed first, then each is called."""
+        names = list(dict.fromkeys(call.block for call in calls(node)))
+        blocks = [self.program.blocks[name] for name in names]
+        region = Region(taken={*w.used, *w.names.values()})
+        written = [
+            Layer(self.file, block, w.steps, region, {layer.name for layer in self.layers.values()} | {"Model"})
+            for block in blocks
+        ]
+        self.layers.update(zip(names, written, strict=True))
+        stack = node.outputs[0].rsplit(".", 1)[0]
+        attribute = unique(f"{identifier(stack, 'stack')}_layers", {name for name, _ in self.runs})
+        self.runs.append((attribute, node))
+        value = dict(zip(blocks[0].inputs, node.inputs, strict=True))  # block input -> main value
+        for name, once in region.onces.items():
+            w.line(f"{name} = {once.template.format(*(w.variable(value[v]) for v in once.inputs))}")
+            w.used.add(name)
+        streams = []
+        for given, made in zip(node.inputs, node.outputs, strict=False):
+            variable = w.names[given]
+            if not w.last_use(node, given):
+                w.line(f"{(fresh := w.fresh('x'))} = {variable}")
+                variable = fresh
+            w.names[made] = variable
+            streams.append(variable)
+        captured = {name: w.variable(value[v]) for v, name in region.captured.items()}
+        arguments = [*streams, *captured.values(), *region.onces]
+        n_caches, held = max(len(layer.caches) for layer in written), any(layer.held for layer in written)
+        loop = [("layer", f"self.{attribute}")]
+        if n_caches:
+            w.line(f"caches = [[None] * {n_caches}] * {len(calls(node))} if state is None else state.caches")
+            loop.append(("past", "caches"))
+            arguments.append("past")
+        if held:
+            loop.append(("held", self._held(w, attribute, written, value)))
+            arguments.append("held")
+        variables, sources = (", ".join(names) for names in zip(*loop, strict=True))
+        w.line(f"for {variables} in {f'zip({sources}, strict=True)' if len(loop) > 1 else sources}:")
+        w.line(f"    {', '.join(streams)} = layer({', '.join(arguments)})", w.shape(node.outputs[0]))
+
+    def _held(self, w: Writer, attribute: str, written: list[Layer], value: dict[str, str]) -> str:
+        inputs = list(next(layer.hold_inputs for layer in written if layer.held))
+        given = ", ".join(w.variable(value[v]) for v in inputs)
+        made = f"[layer.hold({given}) for layer in self.{attribute}]"
+        if not w.steps:
+            return made
+        w.line(f"held = {made} if state is None else state.hold({made.replace('[', 'lambda: [', 1)})")
+        return "held"
+
+    def text(self) -> str:
+        """The class `Model`."""
+        base = "Stepping" if self.steps else "Whole"
+        if self.source.nodes:
+            base = "Translating" if self.steps else "WholeTranslating"
+        self.file.helper(base, f"{RUNTIME}.{'translating' if self.source.nodes else 'state'}")
+        name = comment(self.program.name)
+        lines = [f"class Model({base}):", f'    """{name}: {self._summary()}."""', ""]
+        if self.refusal is not None:
+            lines += [f"    refusal = {quoted(self.refusal)}", ""]
+        else:
+            lines += ["    end_ids = END_IDS", ""]
+        lines += ["    def __init__(self) -> None:", "        super().__init__()"]
+        shapes = {t: self.program.params[t].shape for t in self._shared()}
+        lines += declared(shapes)
+        for attribute, node in self.runs:
+            lines += self._attach(attribute, node)
+        for buffer, expression in self.file.buffers.items():
+            lines.append(f"        self.table({quoted(buffer)}, {expression})")
+        lines += ["", *self._methods()]
+        return "\n".join(lines)
+
+    def _summary(self) -> str:
+        counts = [f"{len(calls(node))} layers of {comment(node.outputs[0].rsplit('.', 1)[0])}" for _, node in self.runs]
+        return ", ".join(counts) or "no layers"
+
+    def _shared(self) -> list[str]:
+        """Full paths: parameters of the main graph, and those that several layers share."""
+        templates = [t for graph in self.program.graphs() for t in self.program.templates(graph)]
+        return list(dict.fromkeys(t for t in templates if own_path(t) is None))
+
+    def _attach(self, attribute: str, node: Node) -> list[str]:
+        """The list of layers, each attached at its prefix."""
+        self.file.helper("attach", f"{RUNTIME}.weights")
+        parts = []
+        for run in node.attrs["calls"]:
+            kind = self.layers[run[0]].name
+            if len(run) == 2:
+                parts.append(f"attach(self, {quoted(run[1])}, {kind}()),")
+            else:
+                first, count = run[2], run[3]
+                numbers = f"range({first}, {first + count})" if first else f"range({count})"
+                path = quoted(run[1].replace("{", "{{").replace("}", "}}") + ".{}")
+                parts.append(f"*(attach(self, {path}.format(i), {kind}()) for i in {numbers}),")
+        return [f"        self.{attribute} = [", *(f"            {part}" for part in parts), "        ]"]
+
+    def _methods(self) -> list[str]:
+        positional = list(self.arguments.items())
+        first, rest = positional[:1], positional[1:]
+        mask = [(n, t) for n, t in rest if n.endswith("mask")][:1]
+        positions = [(n, t) for n, t in rest if n in self._position_arguments()][:1]
+        others = [item for item in rest if item not in mask + positions]
+        lines = []
+        if self.source.nodes:
+            given = ", ".join(f"{n}: {t}" + (" = None" if "None" in t else "") for n, t in self.source_arguments.items())
+            lines += [f"    def encode(self, {given}) -> tuple[Tensor | None, ...]:"]
+            lines += ['        """Run the source stacks once; the result goes to `new_state`."""']
+            lines += [f"        {line}" for line in self.source_body]
+            lines += [f"        return ({', '.join(self.handed)},)", ""]
+        head = [*first, *mask, *positions]
+        names = ", ".join(f"{n}: {t}" for n, t in head)
+        more = "".join(f", {n}: {t} = None" for n, t in others)
+        if self.steps:
+            encoded = ", encoded: tuple[Tensor | None, ...]" if self.source.nodes else ""
+            lines += [f"    def run(self, {names}{encoded}, state: State | None, last: int | None{', *' if more else ''}{more}) -> Tensor:"]
+        else:
+            encoded = "encoded: tuple[Tensor | None, ...], " if self.source.nodes else ""
+            lines += [f"    def run(self, {encoded}{names}{', *' if more else ''}{more}) -> Tensor:"]
+        if self.source.nodes:
+            lines += [f"        ({', '.join(self.handed)},) = encoded"]
+        lines += [f"        {line}" for line in returned(self.body, self.result)]
+        cached = [(a, n) for a, n in self.runs if any(self.layers[c.block].caches for c in calls(n))]
+        if self.steps:
+            lines += ["", "    def caches(self, batch: int, length: int) -> list[list[Tensor]]:"]
+            lines += ["        like = next(self.parameters())"]
+            loops = [f"*(layer.caches(batch, length, like) for layer in self.{a})" for a, _ in cached]
+            lines += [f"        return [{', '.join(loops)}]"]
+        return lines
+
+    def _position_arguments(self) -> set[str]:
+        return {identifier(n.attrs["given"], "input") for n in self.output.nodes if n.op == "positions" and n.attrs.get("given")}
+
+
+def returned(body: list[str], result: str) -> list[str]:
+    """The body with its result returned: by the last line itself where that makes it."""
+    if body and body[-1].startswith(f"{result} = "):
+        return [*body[:-1], "return " + body[-1].removeprefix(f"{result} = ")]
+    return [*body, f"return {result}"]

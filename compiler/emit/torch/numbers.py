@@ -1,0 +1,13 @@
+"""Numbers as Python text."""
+
+
+def floats(values: list[float], indent: int = 4, width: int = 116) -> str:
+    """A tuple literal of floats that read back exactly, wrapped."""
+    lines, line = [], " " * indent
+    for value in values:
+        item = f"{value!r}, "
+        if len(line) + len(item) > width:
+            lines.append(line.rstrip())
+            line = " " * indent
+        line += item
+    return "(\n" + "\n".join([*lines, line.rstrip()]) + "\n)"

@@ -1,0 +1,199 @@
+"""What a step needs of the tokens before it, and running step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class State:
+    """The tokens so far: caches by layer (one tensor for each layer and side), padding, and how many there were."""
+
+    def __init__(self, caches: list[list[Tensor]], batch: int, max_length: int, device: torch.device) -> None:
+        self.caches = caches
+        self.batch, self.max_length = batch, max_length
+        self.length = torch.zeros((), dtype=torch.long)  # on the CPU, so that reading it waits for no device
+        self.real = torch.ones(batch, max_length, dtype=torch.bool, device=device)  # False at padding
+        self.padded = False  # whether there is any
+
+    def take(self, ids: Tensor, real: Tensor | None) -> None:
+        """Make room for new tokens; ValueError where there is none."""
+        new = ids.shape[1]
+        if ids.shape[0] != self.batch:
+            raise ValueError(f"the state holds a batch of {self.batch}, input_ids has {ids.shape[0]} rows")
+        if not torch.compiler.is_compiling() and int(self.length) + new > self.max_length:
+            raise ValueError(
+                f"the state holds {self.max_length} tokens: {int(self.length)} are there, {new} more do not fit"
+            )
+        if real is not None:
+            self.padded = True
+            self.real.index_copy_(1, self.length.to(ids.device) + torch.arange(new, device=ids.device), real)
+
+
+def check_ids(ids: Tensor, rows: int, name: str) -> None:
+    """ValueError unless ids is (B, S) of whole numbers below `rows`; values on a GPU are left to the kernel's own check."""
+    if ids.dim() != 2 or ids.is_floating_point() or ids.numel() == 0:
+        raise ValueError(f"{name} must be whole numbers (batch, tokens), found {ids.dtype} {tuple(ids.shape)}")
+    if ids.device.type == "cpu" and not torch.compiler.is_compiling():
+        low, high = torch.aminmax(ids)
+        if int(low) < 0 or int(high) >= rows:
+            raise ValueError(f"{name} has {int(low) if int(low) < 0 else int(high)}, allowed are 0 to {rows - 1}")
+
+
+def real_tokens(mask: Tensor | None, ids: Tensor, name: str, state: State | None = None) -> Tensor | None:
+    """attention_mask -> True where the new tokens are not padding (B, S), or None where there is no mask.
+
+    With a state the mask may cover all tokens so far, of which the last S are taken.
+    """
+    if mask is None:
+        return None
+    batch, new = ids.shape[:2]
+    total = new
+    if state is not None:
+        total = mask.shape[-1] if torch.compiler.is_compiling() else int(state.length) + new
+    if mask.dim() != 2 or mask.shape[0] != batch or mask.shape[1] not in (new, total):
+        raise ValueError(f"{name} must have shape ({batch}, {total}), found {tuple(mask.shape)}")
+    return mask[:, -new:].bool()
+
+
+class Base(nn.Module):
+    """What every model has: tables that are no parameters, its type, a demonstration."""
+
+    def table(self, name: str, numbers: Sequence[float]) -> None:
+        """Constants in float64, kept out of state_dict."""
+        self.register_buffer(name, torch.tensor(numbers, dtype=torch.float64, device="cpu"), persistent=False)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Base:
+        """Moves and casts parameters; tables move but stay float64."""
+        tables = dict(self._buffers)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        for name, table in tables.items():
+            moved = self._buffers[name]
+            if table is not None and moved is not None:
+                self._buffers[name] = table.to(moved.device)
+        return self
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the activations."""
+        return next(self.parameters()).dtype
+
+
+class Stepping(Base):
+    """A model that runs step by step: the subclass gives `run` and `caches`."""
+
+    end_ids: tuple[int, ...] = ()  # generation stops at these
+
+    def run(self, ids: Tensor, mask: Tensor | None, positions: Tensor | None, state: State | None, last: int | None,
+            **others: Tensor | None) -> Tensor:  # fmt: skip
+        raise NotImplementedError
+
+    def caches(self, batch: int, length: int) -> list[list[Tensor]]:
+        raise NotImplementedError
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, position_ids: Tensor | None = None,
+                **others: Tensor | None) -> Tensor:  # fmt: skip
+        """All tokens at once: input_ids (B, S), attention_mask (B, S) with 0 at padding -> logits (B, S, vocabulary)."""
+        return self.run(input_ids, attention_mask, position_ids, None, None, **others)
+
+    @torch.no_grad()
+    def new_state(self, batch_size: int, max_length: int) -> State:
+        """An empty state with room for `max_length` tokens, padding included."""
+        if batch_size < 1 or max_length < 1:
+            raise ValueError(f"a state needs a batch and a length of at least 1, found {batch_size} and {max_length}")
+        device = next(self.parameters()).device
+        return State(self.caches(batch_size, max_length), batch_size, max_length, device)
+
+    @torch.no_grad()
+    def step(self, input_ids: Tensor, state: State, attention_mask: Tensor | None = None,
+             position_ids: Tensor | None = None, last: int | None = None,
+             **others: Tensor | None) -> tuple[Tensor, State]:  # fmt: skip
+        """Run any number of new tokens on from `state` (changed in place): logits (B, S, vocabulary) and the state.
+
+        attention_mask: (B, S) of the new tokens or (B, T) of all so far, 0 at padding. last: give the logits of the
+        last so many tokens only.
+        """
+        return self.run(input_ids, attention_mask, position_ids, state, last, **others), state
+
+    @torch.no_grad()
+    def stream(self, input_ids: Tensor, max_new_tokens: int, attention_mask: Tensor | None = None,
+               temperature: float = 0.0, top_p: float = 1.0, seed: int | None = None,
+               end_ids: tuple[int, ...] | None = None) -> Iterator[Tensor]:  # fmt: skip
+        """New ids (B,) one step at a time; a row that has ended repeats its last id. See `generate`."""
+        ends = self.end_ids if end_ids is None else end_ids
+        state = self.new_state(len(input_ids), input_ids.shape[1] + max_new_tokens)
+        generator = None if seed is None else torch.Generator(input_ids.device).manual_seed(seed)
+        ended = torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
+        ids, mask = input_ids, attention_mask
+        last_id: Tensor | None = None
+        for _ in range(max_new_tokens):
+            logits, state = self.step(ids, state, mask, last=1)
+            chosen = choose(logits[:, -1], temperature, top_p, generator)
+            if last_id is not None:
+                chosen = torch.where(ended, last_id, chosen)
+            yield chosen
+            for end in ends:
+                ended = ended | (chosen == end)
+            if ends and bool(ended.all()):
+                return
+            last_id, ids, mask = chosen, chosen[:, None], None
+
+    def generate(self, input_ids: Tensor, max_new_tokens: int, attention_mask: Tensor | None = None,
+                 temperature: float = 0.0, top_p: float = 1.0, seed: int | None = None,
+                 end_ids: tuple[int, ...] | None = None) -> Tensor:  # fmt: skip
+        """Prompt and new ids (B, S + new). Greedy at temperature 0; pads on the left where rows differ in length.
+
+        Stops when every row has met an end id (`end_ids`: other ones than the model's own, () for none).
+        """
+        new = list(self.stream(input_ids, max_new_tokens, attention_mask, temperature, top_p, seed, end_ids))
+        return torch.cat([input_ids, *(ids[:, None] for ids in new)], 1)
+
+
+    def demonstrate(self, vocabulary: int) -> str:
+        """One step on random ids, told."""
+        device = next(self.parameters()).device
+        ids = torch.randint(vocabulary, (1, 8), device=device)
+        logits, state = self.step(ids, self.new_state(1, 9))
+        logits, state = self.step(logits[:, -1:].argmax(-1), state)
+        return f"one step after 8 random tokens: logits {tuple(logits.shape)} in {logits.dtype}"
+
+
+class Whole(Base):
+    """A model that sees all tokens at once: the subclass gives `run` and says why it cannot step."""
+
+    refusal = ""
+
+    def run(self, ids: Tensor, mask: Tensor | None, positions: Tensor | None, **others: Tensor | None) -> Tensor:
+        raise NotImplementedError
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, position_ids: Tensor | None = None,
+                **others: Tensor | None) -> Tensor:  # fmt: skip
+        """input_ids (B, S), attention_mask (B, S) with 0 at padding -> (B, S, ...)."""
+        return self.run(input_ids, attention_mask, position_ids, **others)
+
+    def new_state(self, *_: Any, **__: Any) -> None:
+        """Always refused."""
+        raise RuntimeError(f"this model cannot run step by step: {self.refusal}")
+
+    step = generate = stream = new_state
+
+    @torch.no_grad()
+    def demonstrate(self, vocabulary: int) -> str:
+        """One pass over random ids, told."""
+        out = self(torch.randint(vocabulary, (1, 8), device=next(self.parameters()).device))
+        return f"one pass over 8 random tokens: output {tuple(out.shape)} in {out.dtype}"
+
+
+def choose(logits: Tensor, temperature: float, top_p: float, generator: torch.Generator | None) -> Tensor:
+    """One id for each row (B,): the likeliest at temperature 0, else drawn from the likeliest that make up `top_p`."""
+    if temperature <= 0:
+        return logits.argmax(-1)
+    shares = torch.softmax(logits.float() / temperature, -1)
+    if top_p < 1:
+        ordered, order = shares.sort(-1, descending=True)
+        ordered = ordered.where(ordered.cumsum(-1) - ordered < top_p, 0.0)  # the first always stays
+        return order.gather(-1, torch.multinomial(ordered, 1, generator=generator))[:, 0]
+    return torch.multinomial(shares, 1, generator=generator)[:, 0]

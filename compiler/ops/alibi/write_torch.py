@@ -1,0 +1,18 @@
+"""`alibi` in PyTorch: one bias for all layers."""
+
+from compiler.emit.torch.writer import Writer
+from compiler.ir.graph import Node
+from compiler.ops.alibi.shape import slopes
+from compiler.ops.attention.write_torch import span_of
+
+
+def write(w: Writer, node: Node) -> None:
+    w.helper("alibi")
+    numbers = w.buffer("slopes", repr(slopes(node.attrs["heads"], w.attr(node, "max_bias"))))
+    rounded = ", rounded=torch.bfloat16" if w.attr(node, "computed_in") == "bf16" else ""
+    if w.steps:
+        span = span_of(w, node)
+        name = w.once("alibi_bias", f"alibi(self.{numbers}, {span}.real, {{0}}, {span}.j{rounded})", w.stream)
+    else:
+        name = w.once("alibi_bias", f"alibi(self.{numbers}, {{1}}, {{0}}{rounded})", w.stream, node.inputs[0])
+    w.names[node.outputs[0]] = name

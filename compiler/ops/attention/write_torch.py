@@ -1,0 +1,88 @@
+"""`attention` in PyTorch."""
+
+from compiler.emit.torch.masks import causal_window, is_full, looks_back, rule
+from compiler.emit.torch.writer import RUNTIME, Writer
+from compiler.ir.graph import Node
+
+
+def view(w: Writer, node: Node, key_mask: str, named: dict[str, str]) -> tuple[str, str, str]:
+    """(span or "", mask, causal) expressions: what the node's queries see. `key_mask`: a value of the graph or "".
+
+    named: mask input -> value of the graph.
+    """
+    mask = node.attrs["mask"]
+    real = "{1}" if key_mask else "None"
+    inputs = (w.stream, *([key_mask] if key_mask else []))
+    if node.attrs.get("cross"):
+        return "", padding(w, key_mask), "False"
+    causal, window = causal_window(mask)
+    fields = ""
+    if w.steps:
+        limit = looks_back(mask)
+        fields += f", limit={limit}" if limit is not None else ""
+        if causal:
+            fields += f", window={window}" if window is not None else ""
+        elif named:
+            raise NotImplementedError(f"a mask that reads inputs ({', '.join(named)}) in a model that steps")
+        else:
+            fields += f", rule={w.function('sees', ('i', 'j'), rule(mask, 'i[-1] + 1', {}))}"
+        w.helper("Span", f"{RUNTIME}.attention")
+        span = w.once("span", f"Span(state, {real}, {{0}}{fields})", *inputs)
+        return span, f"{span}.mask", f"{span}.causal"
+    if is_full(mask) and w.attr(node, "empty_rows") != "all":
+        return "", padding(w, key_mask), "False"
+    places = {name: f"{{{len(inputs) + i}}}" for i, name in enumerate(named)}
+    text = f"lambda i, j: {rule(mask, 'i[-1] + 1', places)}"
+    w.helper("visible_mask", f"{RUNTIME}.attention")
+    extra = ", empty_rows_see_all=True" if w.attr(node, "empty_rows") == "all" else ""
+    template = f"visible_mask({real}, {{0}}, {text}{extra})"
+    return "", w.once("mask", template, *inputs, *named.values()), "False"
+
+
+def span_of(w: Writer, node: Node) -> str:
+    """The span of the attention that reads the output of `node`."""
+    reader = next(user for user in w.graph.users(node.outputs[0]) if user.op == "attention")
+    return view(w, reader, reader.inputs[3], {})[0]
+
+
+def padding(w: Writer, key_mask: str) -> str:
+    """The mask that hides padded keys."""
+    if not key_mask:
+        return "None"
+    w.helper("padding_mask", f"{RUNTIME}.attention")
+    return w.once("mask", "padding_mask({1}, {0})", w.stream, key_mask)
+
+
+def core(w: Writer, node: Node, q: str, k: str, v: str, mask: str, causal: str) -> str:
+    """The attention call."""
+    scale, cap = float(node.attrs["scale"]), w.attr(node, "softcap")
+    if cap:
+        w.helper("attend_capped", f"{RUNTIME}.attention")
+        return f"attend_capped({q}, {k}, {v}, {mask}, {causal}, {scale!r}, {float(cap)!r})"
+    w.helper("attend", f"{RUNTIME}.attention")
+    return f"attend({q}, {k}, {v}, {mask}, {causal}, {scale!r})"
+
+
+def write(w: Writer, node: Node) -> None:
+    names = w.attr(node, "mask_inputs")
+    q = w.read(node, 0)
+    span, mask, causal = view(w, node, node.inputs[3], dict(zip(names, node.inputs[4:], strict=False)))
+    if node.attrs.get("cross"):
+        k, v = w.hold(node, 1), w.hold(node, 2)
+    else:
+        k, v = w.read(node, 1), w.read(node, 2)
+    if span:
+        past = w.cache(node)
+        keys, values = w.local("keys"), w.local("values")
+        w.line(f"{keys}, {values} = {span}.keep({past[0]}, {k}), {span}.keep({past[1]}, {v})", "(B, G, K, D)")
+        k, v = keys, values
+    biases = [w.variable(value) for value in node.inputs[4 + len(names) :]]
+    scale = float(node.attrs["scale"])
+    for bias, where in zip(biases, w.attr(node, "bias_at"), strict=True):
+        if where == "before_scale" and scale != 1:
+            bias = f"{bias} * {scale!r}"
+        name = w.local("mask")
+        w.helper("add_bias", f"{RUNTIME}.attention")
+        w.line(f"{name} = add_bias({mask}, {causal}, {bias})")
+        mask, causal = name, "False"
+    w.set(node, core(w, node, q, k, v, mask, causal), keeps=0)

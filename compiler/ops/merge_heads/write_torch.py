@@ -1,0 +1,8 @@
+"""`merge_heads` in PyTorch."""
+
+from compiler.emit.torch.writer import Writer
+from compiler.ir.graph import Node
+
+
+def write(w: Writer, node: Node) -> None:
+    w.set(node, f"{w.read(node, 0)}.transpose(1, 2).flatten(2)", keeps=0)
