@@ -71,9 +71,9 @@ class Liveness:
         """Bytes that exist only while the node runs."""
         op = ops.get(node.op)
         inputs = [graph.types[v] if v else ABSENT for v in node.inputs]
-        scratch = 0
+        scratch = op.inside(inputs, node.attrs, self.env) * self.storage.activation_bytes
         if self.materialised:
-            scratch = op.scores(inputs, node.attrs, self.env) * (PROBABILITY_BYTES + self.storage.activation_bytes)
+            scratch += op.scores(inputs, node.attrs, self.env) * (PROBABILITY_BYTES + self.storage.activation_bytes)
         new, total = self.env["S"], self.env["T"]
         for state in op.state(inputs, node.attrs):
             # A chunk that meets a full ring is attended beside the ring's content: both are joined for the time being.

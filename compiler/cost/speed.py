@@ -1,7 +1,7 @@
 """Roofline speed, operation by operation.
 
-At most: an operation takes the longer of computing and moving its bytes at the sheet's rates. Expected: both at the rates
-that programs reach, added up, plus a launch for each operation and a fixed cost for each step.
+At most: an operation takes the longer of computing and moving its bytes at the sheet's rates. Expected: both at the
+rates that programs reach, added up, plus a launch for each operation and a fixed cost for each step.
 """
 
 from collections.abc import Iterable

@@ -66,6 +66,10 @@ class Op:
         (distinct ones, if tokens choose evenly and apart)."""
         return prod(shape) * (1 - (1 - self.active_share(attrs)) ** tokens)
 
+    def inside(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> int:
+        """Elements of values that exist only while the node runs, however it is written."""
+        return 0
+
     def scores(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> int:
         """Elements of the score matrix that an attention kernel which is not fused holds in memory."""
         return 0

@@ -25,6 +25,12 @@ class Experts(Op):
     def active_share(self, attrs: Attrs) -> float:
         return float(attrs["top_k"] / attrs["n_experts"])
 
+    def inside(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> int:
+        """Each token's rows in its experts: gate and up, and the output before it is added up."""
+        wide = attrs["d_ff"] * (2 if attrs["gated"] else 1)
+        rows = inputs[0].elements(env) // int(inputs[0].shape[-1]) * attrs["top_k"]
+        return int(rows * (wide + int(inputs[0].shape[-1])))
+
     def flops(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> Flops:
         matrices = 3 if attrs["gated"] else 2
         n = 2 * inputs[0].elements(env) * attrs["d_ff"] * matrices * attrs["top_k"]
