@@ -9,11 +9,12 @@ from typing import Annotated
 import typer
 
 from archspec.errors import InputError
-from archspec.spec import dump, load_spec, resolve
+from archspec.spec import dump, has_holes, load_space, load_spec, resolve
+from archspec.spec.load import read_json
 
 
 def command(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="spec files")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="spec or space files")],
     check: Annotated[bool, typer.Option("--check", help="write nothing; exit 1 if a file would change")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="one object for each file, for machines")] = False,
 ) -> None:
@@ -39,9 +40,12 @@ def command(
 
 
 def _formatted(file: Path) -> str:
-    spec = load_spec(file)
-    resolve(spec)
-    return dump(spec)
+    document = read_json(file)
+    if has_holes(document):
+        load_space(document, str(file))
+    else:
+        resolve(load_spec(document, str(file)))
+    return dump(document)
 
 
 def _replace(file: Path, text: str) -> None:

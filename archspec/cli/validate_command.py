@@ -1,20 +1,24 @@
 """`archspec validate SPEC...`: check specs; errors name file and JSON path."""
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from archspec.errors import InputError
 from archspec.interop.source import open_spec
-from archspec.spec import resolve, spec_hash, variant_hash
+from archspec.spec import has_holes, load_space, resolve, spec_hash, variant_hash
+from archspec.spec.load import read_json
 
 
 def command(
-    specs: Annotated[list[str], typer.Argument(metavar="SPEC...", help="spec file, zoo name, HF folder or GGUF")],
+    specs: Annotated[
+        list[str], typer.Argument(metavar="SPEC...", help="spec or space file, zoo name, HF folder or GGUF")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="one object for each spec, for machines")] = False,
 ) -> None:
-    """Check specs: JSON, types, names, numbers, causality and sources. Exit 2 if any is wrong.
+    """Check specs and search spaces: JSON, types, names, numbers, causality and sources. Exit 2 if any is wrong.
 
     \b
     archspec validate model.json
@@ -27,13 +31,16 @@ def command(
         if not result["valid"]:
             typer.echo(f"archspec: {result['error']}", err=True)
         elif not as_json:
-            typer.echo(f"{result['source']}: valid, hash {str(result['hash'])[:12]}")
+            about = f"hash {str(result['hash'])[:12]}" if "hash" in result else f"a space of {result['holes']} holes"
+            typer.echo(f"{result['source']}: valid, {about}")
     if not all(result["valid"] for result in results):
         raise typer.Exit(2)
 
 
-def _check(text: str) -> dict[str, str | bool]:
+def _check(text: str) -> dict[str, str | bool | int]:
     try:
+        if (path := Path(text)).is_file() and path.suffix == ".json" and has_holes(document := read_json(path)):
+            return {"source": text, "valid": True, "holes": len(load_space(document, text).holes())}
         resolved = resolve(open_spec(text))
     except InputError as error:
         return {"source": text, "valid": False, "error": str(error), "path": error.path, "message": error.message}

@@ -5,7 +5,7 @@
 
 from archspec.spec.canonical import canonical, canonical_precision, spec_hash, variant_hash
 from archspec.spec.error import SpecError
-from archspec.spec.holes import Hole, Space, load_space
+from archspec.spec.holes import Hole, Space, has_holes, load_space
 from archspec.spec.layout import dump
 from archspec.spec.load import load_spec
 from archspec.spec.resolve import resolve
@@ -26,6 +26,7 @@ __all__ = [
     "canonical",
     "canonical_precision",
     "dump",
+    "has_holes",
     "load_space",
     "load_spec",
     "resolve",

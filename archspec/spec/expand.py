@@ -40,11 +40,13 @@ class Placed:
 
 
 def expand(name: str, stack: Stack, scope: Scope) -> tuple[list[Unresolved], list[Placed]]:
-    """The kinds of layers of a stack and the layers in order; raises SpecError for names that do not exist."""
+    """The kinds of layers of a stack (blocks that no layer uses come last) and the layers in order.
+
+    Raises SpecError for names that do not exist.
+    """
     blocks = _Blocks(stack, ("stacks", name), scope.file)
     kinds: list[Unresolved] = []
     index: dict[tuple[str, str], int] = {}
-    layers: list[Placed] = []
 
     def place(entry: Use, path: Path) -> Placed:
         key = (entry.block, json.dumps(entry.set, sort_keys=True) if entry.set else "")
@@ -67,10 +69,10 @@ def expand(name: str, stack: Stack, scope: Scope) -> tuple[list[Unresolved], lis
                 out.append(place(entry, (*path, i)))
         return out
 
-    for block in stack.blocks:  # a block that no layer uses is checked too
-        blocks.get(block, ("stacks", name, "blocks", block))
     layers = flat(stack.layers, ("stacks", name, "layers"))
-    return kinds, layers
+    used = {id(kind) for kind in kinds}
+    unused = [blocks.get(block, ("stacks", name, "blocks", block)) for block in stack.blocks]
+    return kinds + [kind for kind in unused if id(kind) not in used], layers
 
 
 class _Blocks:

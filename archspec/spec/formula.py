@@ -27,8 +27,8 @@ _FUNCTIONS: Mapping[str, tuple[Callable[..., Value], int, int | None]] = {  # na
     "sqrt": (math.sqrt, 1, 1),
     "exp": (math.exp, 1, 1),
     "log": (math.log, 1, 1),
-    "min": (min, 1, None),
-    "max": (max, 1, None),
+    "min": (lambda *values: min(values), 1, None),
+    "max": (lambda *values: max(values), 1, None),
     "round": (round, 1, 1),
     "floor": (math.floor, 1, 1),
 }

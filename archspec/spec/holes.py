@@ -130,6 +130,13 @@ def load_space(source: Path | str | dict[str, Any], name_for_errors: str = "") -
     return space
 
 
+def has_holes(document: Any) -> bool:
+    """Whether a JSON document is a space rather than a spec."""
+    if isinstance(document, dict):
+        return hole_key(document) is not None or any(map(has_holes, document.values()))
+    return isinstance(document, list) and any(map(has_holes, document))
+
+
 class _Walk:
     """One pass through the document; each hole is asked for once."""
 

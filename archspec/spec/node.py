@@ -14,6 +14,8 @@ from typing import Annotated, Any, ClassVar, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict, GetCoreSchemaHandler, Strict, StringConstraints
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+LARGEST_NUMBER = 1e40
+
 
 class Node(BaseModel):
     """A frozen object of the tree. Unknown fields are refused."""
@@ -46,10 +48,8 @@ class Number:
 
     def accept(self, value: Any) -> Any:
         """A literal number or a formula, bounds unchecked."""
-        if type(value) is int:
-            return value
-        if type(value) is float:
-            if not self.whole:
+        if type(value) in (int, float) and abs(value) <= LARGEST_NUMBER:  # not infinite, not nan
+            if type(value) is int or not self.whole:
                 return value
             if value.is_integer():
                 return int(value)

@@ -59,28 +59,39 @@ def _stack(
     )
     final_norm = stack.final_norm and concrete(stack.final_norm, scope, (*path, "final_norm"), file)
 
+    bodies, layers, places = _layers(stack, kinds, placed, spec_scope, path)
+    streams = dict(stack.streams) or {"x": stack.input[0].name if len(stack.input) == 1 else "input"}
+    resolved = ResolvedStack(name, d_model, inputs, streams, bodies, layers, stack.final_read, final_norm, reads)
+    return resolved, places
+
+
+def _layers(
+    stack: Stack, kinds: list[Unresolved], placed: list[Placed], spec_scope: Scope, path: Path
+) -> tuple[tuple[Body, ...], tuple[Layer, ...], list[Path]]:
+    """Distinct bodies, layers, and where each body stands. A kind that does not use `layer` is resolved once."""
     bodies: dict[Body, int] = {}
     fixed: dict[int, int] = {}  # kind -> body, for kinds that do not depend on the layer number
     layers: list[Layer] = []
     places: list[Path] = []
+
+    def resolved(kind: int, number: int) -> tuple[Body, bool]:
+        around = Surroundings(layer=number, n_layers=len(placed))
+        body = _body(kinds[kind], Scope(stack, Names(around, spec_scope), path, spec_scope.file))
+        return body, around.uses_layer
+
     for number, layer in enumerate(placed):
-        if layer.kind not in fixed:
-            around = Surroundings(layer=number, n_layers=len(placed))
-            kind = kinds[layer.kind]
-            body = _body(kind, Scope(stack, Names(around, spec_scope), path, file))
+        index = fixed.get(layer.kind)
+        if index is None:
+            body, by_layer = resolved(layer.kind, number)
             index = bodies.setdefault(body, len(bodies))
             if index == len(places):
-                places.append(kind.path)
-            if not around.uses_layer:
+                places.append(kinds[layer.kind].path)
+            if not by_layer:
                 fixed[layer.kind] = index
-        else:
-            index = fixed[layer.kind]
         layers.append(Layer(index, layer.weights))
-    streams = dict(stack.streams) or {"x": stack.input[0].name if len(stack.input) == 1 else "input"}
-    resolved = ResolvedStack(
-        name, d_model, inputs, streams, tuple(bodies), tuple(layers), stack.final_read, final_norm, reads
-    )
-    return resolved, places
+    for kind in set(range(len(kinds))) - {layer.kind for layer in placed}:
+        resolved(kind, 0)  # a block that no layer uses is checked all the same
+    return tuple(bodies), tuple(layers), places
 
 
 def _is_object(spec: Spec, name: str) -> bool:
