@@ -66,6 +66,7 @@ def converted(model: transformers.PreTrainedModel) -> dict[str, torch.Tensor]:
 
 
 def decoder_fields(config: Any) -> dict[str, Any]:
+    d_head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     return {
         "block_count": config.num_hidden_layers,
         "context_length": config.max_position_embeddings,
@@ -73,8 +74,21 @@ def decoder_fields(config: Any) -> dict[str, Any]:
         "feed_forward_length": config.intermediate_size,
         "attention.head_count": config.num_attention_heads,
         "attention.head_count_kv": config.num_key_value_heads,
+        "attention.key_length": d_head,
+        "attention.value_length": d_head,
         "attention.layer_norm_rms_epsilon": config.rms_norm_eps,
         "rope.freq_base": config.rope_parameters["rope_theta"],
+    }
+
+
+def gpt2_fields(config: Any) -> dict[str, Any]:
+    return {
+        "block_count": config.n_layer,
+        "context_length": config.n_positions,
+        "embedding_length": config.n_embd,
+        "feed_forward_length": 4 * config.n_embd,
+        "attention.head_count": config.n_head,
+        "attention.layer_norm_epsilon": config.layer_norm_epsilon,
     }
 
 

@@ -15,7 +15,7 @@ from archspec.spec import load_spec, resolve
 from compiler.lower.program import lower
 from compiler.verify.interpreter import interpret
 from compiler.weights import load, open_weights
-from tests.interop.tiny import VOCABULARY, Case
+from tests.interop.tiny import CASES, VOCABULARY, Case
 
 IDS = torch.randint(5, VOCABULARY, (2, 11), generator=torch.Generator().manual_seed(0))
 
@@ -31,16 +31,40 @@ def logits_here(folder: Path, ids: torch.Tensor, mask: torch.Tensor | None = Non
 
 def test_means_what_transformers_computes(saved: tuple[Case, Path]) -> None:
     _, folder = saved
-    theirs = (
-        transformers.AutoModelForCausalLM
-        if "Causal" in head_class(folder) or "LMHead" in head_class(folder)
-        else transformers.AutoModelForMaskedLM
-    )
+    theirs = getattr(transformers, head_class(folder))
     model = theirs.from_pretrained(folder, dtype=torch.float64, attn_implementation="eager").eval()
     with torch.no_grad():
         expected = model(IDS).logits
     # float64 on both sides, so that what remains is their float32 rotary table.
     torch.testing.assert_close(logits_here(folder, IDS), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["bert", "roberta"])
+def test_padding_does_not_shift_what_is_seen(name: str, tmp_path: Path) -> None:
+    model = CASES[name].save(tmp_path).double()
+    mask = torch.ones_like(IDS, dtype=torch.bool)
+    mask[1, -4:] = mask[0, :3] = False  # right and left
+    ids = IDS.masked_fill(~mask, model.config.pad_token_id)
+    with torch.no_grad():
+        expected = model(ids, attention_mask=mask.long()).logits
+    torch.testing.assert_close(logits_here(tmp_path, ids, mask)[mask], expected[mask], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "head"), [("bert", "BertLMHeadModel"), ("roberta", "RobertaForCausalLM")])
+def test_an_encoder_may_be_told_to_decode(name: str, head: str, tmp_path: Path) -> None:
+    model = CASES[name].save(tmp_path, head, is_decoder=True).double()
+    with torch.no_grad():
+        expected = model(IDS).logits
+    torch.testing.assert_close(logits_here(tmp_path, IDS), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_pre_training_leaves_its_second_head_unread(tmp_path: Path) -> None:
+    model = CASES["bert"].save(tmp_path, "BertForPreTraining").double()
+    with torch.no_grad():
+        expected = model(IDS).prediction_logits
+    torch.testing.assert_close(logits_here(tmp_path, IDS), expected, atol=1e-5, rtol=1e-5)
+    matched = open_source(tmp_path).tensors.matched(open_weights(tmp_path).shapes())
+    assert {name.rpartition(".")[0] for name in matched.unread} == {"bert.pooler.dense", "cls.seq_relationship"}
 
 
 def head_class(folder: Path) -> str:

@@ -19,7 +19,7 @@ from archspec.spec.canonical import canonical
 from compiler.lower.program import lower
 from compiler.verify.interpreter import interpret
 from compiler.weights import load, open_weights
-from tests.interop.gguf_files import converted, decoder_fields, write
+from tests.interop.gguf_files import converted, decoder_fields, gpt2_fields, write
 from tests.interop.tiny import LLAMA3, VOCABULARY, Case, gpt2, llama, qwen2, qwen3
 
 Kind = gguf.GGMLQuantizationType
@@ -39,14 +39,8 @@ CASES = {
 def file_of(case: Case, folder: Path) -> tuple[Path, transformers.PreTrainedModel]:
     model = case.build()
     config, tensors = model.config, converted(model)
-    if config.model_type == "gpt2":
-        fields: dict[str, Any] = {"block_count": config.n_layer, "context_length": config.n_positions,
-                  "embedding_length": config.n_embd, "feed_forward_length": 4 * config.n_embd,
-                  "attention.head_count": config.n_head, "attention.layer_norm_epsilon": config.layer_norm_epsilon}  # fmt: skip
-    else:
-        fields = decoder_fields(config)
-        if config.head_dim * config.num_attention_heads != config.hidden_size if hasattr(config, "head_dim") else False:
-            fields |= {f"{name}": config.head_dim for name in ("attention.key_length", "attention.value_length")}
+    fields = gpt2_fields(config) if config.model_type == "gpt2" else decoder_fields(config)
+    if config.model_type != "gpt2":
         if config.rope_parameters["rope_type"] == "llama3":
             inverse, _ = transformers.modeling_rope_utils.ROPE_INIT_FUNCTIONS["llama3"](config, "cpu")
             d = config.head_dim
@@ -192,5 +186,5 @@ def test_other_divisors_than_those_of_llama_31_are_refused(tmp_path: Path) -> No
     model = CASES["llama"].build()
     tensors = converted(model) | {"rope_freqs.weight": torch.tensor([1.0, 1.0, 2.0, 9.0])}
     path = write(tmp_path / "x.gguf", "llama", decoder_fields(model.config), tensors)
-    with pytest.raises(InputError, match="rope_freqs.weight is not a scaling"):
+    with pytest.raises(InputError, match=r"rope_freqs\.weight is not a scaling"):
         open_source(path)
