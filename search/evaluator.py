@@ -35,10 +35,8 @@ class Memory:
 class Examined:
     """A valid spec with the memory it needs at least: quick to get, and enough to refuse or repair it."""
 
-    hash: str
-    variant: str
     memory: Memory
-    handle: Any = None  # the evaluator's own, so that `evaluate` does not begin anew
+    handle: Any = None  # the evaluator's own, so that the next questions do not begin anew
 
 
 @dataclass(frozen=True)
@@ -60,10 +58,18 @@ class Evaluation:
 
 
 class Evaluator(Protocol):
-    """Two questions; `examine` raises InputError for a spec that breaks a rule of the language or cannot be lowered."""
+    """Three questions about a spec, each dearer than the one before."""
 
     setting: Setting
 
-    def examine(self, spec: dict[str, Any]) -> Examined: ...
+    def examine(self, spec: dict[str, Any]) -> Examined:
+        """Errors: InputError for a spec that breaks a rule of the language or cannot be lowered."""
+        ...
 
-    def evaluate(self, examined: Examined) -> Evaluation: ...
+    def variant(self, examined: Examined) -> str:
+        """Equal for two specs exactly if their evaluations are."""
+        ...
+
+    def evaluate(self, examined: Examined) -> Evaluation:
+        """Errors: InputError for what cannot be costed."""
+        ...

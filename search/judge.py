@@ -65,7 +65,7 @@ class Judge:
         if isinstance(nearest, str):
             return  # the smallest breaks a rule, so nothing is known yet
         try:
-            memory = self._evaluate(nearest).memory
+            memory = self._evaluate(nearest, self.evaluator.variant(nearest)).memory
         except Unfit:
             return
         if memory.total > self.budget_bytes:
@@ -83,10 +83,10 @@ class Judge:
         try:
             for _ in range(TIGHTENINGS):
                 place, examined = self._fit(proposal, target, most)
-                if examined.variant in self.seen:
-                    trial = self._trial(proposal, place, DUPLICATE, self.seen[examined.variant])
-                    return Judged(trial, place, None)
-                evaluation = self._evaluate(examined)
+                variant = self.evaluator.variant(examined)
+                if variant in self.seen:
+                    return Judged(self._trial(proposal, place, DUPLICATE, self.seen[variant]), place, None)
+                evaluation = self._evaluate(examined, variant)
                 over = evaluation.memory.total - self.budget_bytes
                 if over <= 0:
                     return self._feasible(proposal, place, evaluation)
@@ -115,13 +115,13 @@ class Judge:
         answer = self.examiner.examine(place)
         return isinstance(answer, Examined) and answer.memory.total <= limit
 
-    def _evaluate(self, examined: Examined) -> Evaluation:
-        if examined.variant not in self.evaluated:
+    def _evaluate(self, examined: Examined, variant: str) -> Evaluation:
+        if variant not in self.evaluated:
             try:
-                self.evaluated[examined.variant] = self.evaluator.evaluate(examined)
+                self.evaluated[variant] = self.evaluator.evaluate(examined)
             except InputError as error:
                 raise Unfit(Rejection("unsupported", str(error))) from error
-        return self.evaluated[examined.variant]
+        return self.evaluated[variant]
 
     def _feasible(self, proposal: Proposal, place: Place, evaluation: Evaluation) -> Judged:
         variant = self.seen[evaluation.variant] = variant_of(evaluation)

@@ -36,6 +36,10 @@ class ToySpace:
         return dict(values)
 
 
+def digest(spec: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
+
+
 @dataclass
 class ToyEvaluator:
     """8 query heads: 6 KV heads break a rule. `evaluated` counts by variant."""
@@ -46,23 +50,23 @@ class ToyEvaluator:
     def examine(self, spec: dict[str, Any]) -> Examined:
         if 8 % spec["kv"]:
             raise InputError(f"n_heads (8) must be a multiple of n_kv_heads, found {spec['kv']}")
-        text = json.dumps(spec, sort_keys=True)
-        variant = hashlib.sha256(text.encode()).hexdigest()
-        architecture = {key: value for key, value in spec.items() if key != "bits"}
-        hash_ = hashlib.sha256(json.dumps(architecture, sort_keys=True).encode()).hexdigest()
         weights = self._parameters(spec) * spec["bits"] // 8
         cache = 2 * self._depth(spec) * spec["kv"] * (spec["width"] // 8) * 2 * self.setting.context
-        return Examined(hash_, variant, Memory({"weights": weights, "cache": cache, "reserve": RESERVE}), spec)
+        return Examined(Memory({"weights": weights, "cache": cache, "reserve": RESERVE}), spec)
+
+    def variant(self, examined: Examined) -> str:
+        return digest(examined.handle)
 
     def evaluate(self, examined: Examined) -> Evaluation:
         spec = examined.handle
-        self.evaluated[examined.variant] = self.evaluated.get(examined.variant, 0) + 1
+        variant = digest(spec)
+        self.evaluated[variant] = self.evaluated.get(variant, 0) + 1
         parameters = self._parameters(spec)
         memory = Memory({**examined.memory.terms, "workspace": WORKSPACE})
         mixing = self._depth(spec) * spec["width"] ** 2 * (2 + spec["kv"] // 4)
         return Evaluation(
-            hash=examined.hash,
-            variant=examined.variant,
+            hash=digest({key: value for key, value in spec.items() if key != "bits"}),
+            variant=variant,
             spec=json.dumps(spec, sort_keys=True),
             memory=memory,
             decode_tokens_per_second=1e12 / (memory.terms["weights"] + memory.terms["cache"]),
