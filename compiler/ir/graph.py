@@ -82,7 +82,7 @@ class Graph:
     def rebuilt(
         self, nodes: Iterable[Node], *, rename: Mapping[str, str] | None = None, outputs: Sequence[str] | None = None
     ) -> "Graph":
-        """A graph with these nodes, reads renamed by `rename` (chains followed), sorted and typed again."""
+        """A graph with these nodes, reads renamed by `rename` (chains followed), sorted; `check` types its values."""
         rename = rename or {}
 
         def final(value: str) -> str:
@@ -99,7 +99,7 @@ class Graph:
 
 
 def toposort(nodes: Sequence[Node], inputs: Iterable[str]) -> tuple[Node, ...]:
-    """Nodes in dependency order, otherwise in the order given; GraphError on a cycle or an unknown value."""
+    """Nodes in dependency order, otherwise in the order given; GraphError on a cycle. Unknown values are left to `check`."""
     known = set(inputs) | {""}
     if all(_adds(known, node) for node in nodes):
         return tuple(nodes)

@@ -127,7 +127,7 @@ def runs(layers: list[Call]) -> list[list[Any]]:
     out: list[list[Any]] = []
     for call in layers:
         stack, _, number = call.prefix.rpartition(".")
-        if not number.isdigit():
+        if not stack or not (number.isascii() and number.isdigit()) or str(int(number)) != number:
             out.append([call.block, call.prefix])
         elif out and len(out[-1]) == 4 and out[-1][:2] == [call.block, stack] and sum(out[-1][2:]) == int(number):
             out[-1][3] += 1

@@ -21,6 +21,8 @@ class CommonSubexpressions(LocalPass):
             if earlier is node:
                 return None
             if _key(earlier) == _key(node):
+                if any(map(site.named_outside, node.outputs)):
+                    return f"{node.name} is an output of the model"
                 return Replacement((node.name,), rename=dict(zip(node.outputs, earlier.outputs, strict=True)))
         return None
 

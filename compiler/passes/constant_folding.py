@@ -1,6 +1,6 @@
 """Arithmetic with constants is done now: steps that change nothing go, factors meet.
 
-x·1 + 0 = x; (x·a + p)·b + q = x·ab + (pb + q); r + b·(x·a) = r + ba·x; open clamps, joins and splits of one.
+x·1 + 0 = x; joins and splits of one go; (x·a + p)·b + q = x·ab + (pb + q); r + b·(x·a) = r + ba·x.
 """
 
 from dataclasses import dataclass
@@ -13,11 +13,13 @@ from compiler.passes.rewrite import Answer, LocalPass, Replacement, Site
 @dataclass(frozen=True)
 class ConstantFolding(LocalPass):
     name: ClassVar[str] = "constant_folding"
-    anchors: ClassVar[tuple[str, ...]] = ("scale", "add", "clamp", "concat", "split")
+    anchors: ClassVar[tuple[str, ...]] = ("scale", "add", "concat", "split")
 
     def at(self, site: Site) -> Answer:
         node = site.node
         if _changes_nothing(node):
+            if site.named_outside(node.name):
+                return f"{node.name} is an output of the model"
             return Replacement((node.name,), rename={node.name: node.inputs[0]})
         if node.op == "scale":
             return _scales(site, node)
@@ -28,8 +30,6 @@ def _changes_nothing(node: Node) -> bool:
     match node.op:
         case "scale":
             return bool(node.attrs["by"] == 1 and node.attrs.get("plus", 0) == 0)
-        case "clamp":
-            return node.attrs.get("low") is None and node.attrs.get("high") is None
         case "concat":
             return len(node.inputs) == 1
         case "split":

@@ -53,9 +53,13 @@ class Site:
         users = self.graph.users(value)
         return users[0] if self.graph.used_once(value) and users and users[0].op in ops else None
 
+    def named_outside(self, value: str) -> bool:
+        """True for an output of the main graph: callers know it by name, those of a block by place."""
+        return self.graph is self.program.main and value in self.graph.outputs
+
     def joined(self, tail: Node, head: Node) -> Replacement:
-        """`head` stands in for itself and `tail`, which alone read it; an output of the graph keeps its name."""
-        if tail.name in self.graph.outputs:
+        """`head` stands in for itself and `tail`, which alone read it; an output of the model keeps its name."""
+        if self.named_outside(tail.name):
             return Replacement((head.name, tail.name), (head.with_(outputs=tail.outputs),))
         return Replacement((head.name, tail.name), (head,), {tail.name: head.name})
 
