@@ -1,20 +1,23 @@
 """Exactly how many (query, key) pairs a mask leaves visible: closed forms where there is one, else row by row.
 
 Queries are the last `new` of `total` slots (bottom-right aligned). What depends on data (inputs, labels, chosen
-blocks) counts as its upper bound.
+blocks) counts as its upper bound: chosen blocks are as many as a row may choose, and none that it sees anyway.
 """
 
 import json
+from collections.abc import Mapping
 from functools import lru_cache
 
 from compiler.masks.facts import Mask
+
+CHOSEN = ("top_blocks", "random_blocks")
 
 Spans = list[tuple[int, int]]  # disjoint, ascending, half open
 
 
 def visible_pairs(mask: Mask, new: int, total: int) -> int:
     """Visible pairs of `new` queries over `total` keys, for one head and sequence."""
-    return _pairs(json.dumps(mask, sort_keys=True), new, total)
+    return _pairs(json.dumps(_without_seeds(mask), sort_keys=True), new, total)
 
 
 @lru_cache(4096)
@@ -29,7 +32,40 @@ def _pairs(text: str, new: int, total: int) -> int:
         return growing * (2 * first + growing + 1) // 2 + (new - growing) * min(window, total)
     if mask["type"] == "by_head":
         return round(sum(visible_pairs(m, new, total) for m in mask["of"]) / len(mask["of"]))
-    return sum(hi - lo for i in range(total - new, total) for lo, hi in row(mask, i, total))
+    return sum(_seen(mask, i, total) for i in range(total - new, total))
+
+
+def _without_seeds(mask: Mask) -> Mask:
+    """Which blocks are drawn does not change how many."""
+    if "of" not in mask or mask["type"] in ("keys", "queries"):
+        return {k: _without_seeds(v) if k in ("then", "otherwise") else v for k, v in mask.items() if k != "seed"}
+    parts = mask["of"]
+    return {**mask, "of": _without_seeds(parts) if isinstance(parts, Mapping) else [_without_seeds(m) for m in parts]}
+
+
+def _seen(mask: Mask, i: int, total: int) -> int:
+    """Keys that query slot i sees."""
+    if not _chooses(mask):
+        return sum(hi - lo for lo, hi in row(mask, i, total))
+    match mask["type"]:
+        case "and" | "or":
+            fixed = [m for m in mask["of"] if not _chooses(m)]
+            counts = [_seen(m, i, total) for m in mask["of"] if _chooses(m)]
+            if fixed:
+                counts.append(_seen({"type": mask["type"], "of": fixed}, i, total))
+            return min(counts) if mask["type"] == "and" else min(total, sum(counts))
+        case "by_length":
+            return _seen(mask["then"] if total <= mask["up_to"] else mask["otherwise"], i, total)
+        case "not":
+            return total
+    return min(total, int(mask["block"] * mask["count"]))
+
+
+def _chooses(mask: Mask) -> bool:
+    """True if the expression holds blocks that are chosen at run time or drawn."""
+    parts = mask.get("of", [mask[k] for k in ("then", "otherwise") if k in mask])
+    parts = parts if isinstance(parts, list | tuple) else [parts]
+    return mask["type"] in CHOSEN or any(_chooses(m) for m in parts)
 
 
 def _causal_window(mask: Mask) -> int | None:
@@ -40,8 +76,9 @@ def _causal_window(mask: Mask) -> int | None:
         case "window" if mask.get("block", 1) == mask.get("dilation", 1) == 1 and mask.get("ahead", 0) == 0:
             return 1 << 62 if mask.get("behind") is None else int(mask["behind"])
         case "and":
-            windows = [_causal_window(m) for m in mask["of"]]
-            return None if None in windows else min(w for w in windows if w is not None)
+            limits = [int(m["block"] * m["count"]) for m in mask["of"] if m["type"] in CHOSEN]
+            windows = [_causal_window(m) for m in mask["of"] if m["type"] not in CHOSEN]
+            return None if None in windows or not windows else min([*limits, *(w for w in windows if w is not None)])
     return None
 
 
@@ -65,8 +102,6 @@ def row(mask: Mask, i: int, total: int) -> Spans:
             return [(j, j + 1) for j in range(i % mask["stride"], total, mask["stride"])]
         case "fixed":
             return _fixed_row(mask, i, total)
-        case "random_blocks" | "top_blocks":
-            return [(0, min(total, mask["block"] * mask["count"]))]
         case "and":
             spans: Spans = [(0, total)]
             for part in mask["of"]:
