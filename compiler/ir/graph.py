@@ -99,7 +99,7 @@ class Graph:
 
 
 def toposort(nodes: Sequence[Node], inputs: Iterable[str]) -> tuple[Node, ...]:
-    """Nodes in dependency order, otherwise in the order given; GraphError on a cycle. Unknown values are left to `check`."""
+    """Nodes in dependency order, otherwise as given; GraphError on a cycle (unknown values are for `check`)."""
     known = set(inputs) | {""}
     if all(_adds(known, node) for node in nodes):
         return tuple(nodes)
