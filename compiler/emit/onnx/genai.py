@@ -16,17 +16,16 @@ from compiler.emit.onnx.sheet import Sheet
 from compiler.emit.onnx.target import Target
 
 CONFIG_FILE = "genai_config.json"
-_NO_TOKEN = 0  # genai wants numbers; without an end of sequence it stops at max_length
 
 
-def write(sheet: Sheet, target: Target, folder: Path, tokens: Mapping[str, Any]) -> Path:
+def write(sheet: Sheet, target: Target, folder: Path, token_ids: Mapping[str, Any]) -> Path:
     """Write the configuration; InputError where genai's schema cannot describe the model."""
     path = folder / CONFIG_FILE
-    path.write_text(json.dumps(config(sheet, target, tokens), indent=2) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(config(sheet, target, token_ids), indent=2) + "\n", encoding="utf-8")
     return path
 
 
-def config(sheet: Sheet, target: Target, tokens: Mapping[str, Any]) -> dict[str, Any]:
+def config(sheet: Sheet, target: Target, token_ids: Mapping[str, Any]) -> dict[str, Any]:
     program = sheet.program
     shapes = {(cache.heads, cache.key_width, cache.value_width) for cache in sheet.caches}
     if len(shapes) != 1 or len(set(next(iter(shapes))[1:])) != 1:
@@ -44,16 +43,18 @@ def config(sheet: Sheet, target: Target, tokens: Mapping[str, Any]) -> dict[str,
         line.op == "GroupQueryAttention" for line in sheet.lines
     )
     provider: list[dict[str, Any]] = [{"cuda": {}}] if target.provider == "cuda" else []
-    eos = tokens.get("eos_token_id", _NO_TOKEN)
-    pad = tokens.get("pad_token_id", eos[0] if isinstance(eos, list) else eos)
+    ends = list(token_ids.get("eos", []))
+    if not ends:
+        ends = [int(program.meta["vocab_size"]) - 1]
+        sheet.notes.setdefault(f"no end of sequence is known; genai demands one, so {ends[0]} stands for it")
     return {
         "model": {
             "type": "decoder",
             "vocab_size": program.meta["vocab_size"],
             "context_length": length,
-            "bos_token_id": tokens.get("bos_token_id", _NO_TOKEN),
-            "eos_token_id": eos,
-            "pad_token_id": pad,
+            "bos_token_id": token_ids.get("bos", ends[0]),
+            "eos_token_id": ends if len(ends) > 1 else ends[0],
+            "pad_token_id": token_ids.get("pad", ends[0]),
             "decoder": {
                 "filename": MODEL_FILE,
                 "session_options": {"provider_options": provider},

@@ -9,6 +9,7 @@ from typing import Any
 from archspec.errors import InputError
 from compiler.emit.onnx import genai
 from compiler.emit.onnx.model import build, graph_inputs, save
+from compiler.emit.onnx.prune import prune
 from compiler.emit.onnx.sheet import Sheet
 from compiler.emit.onnx.steps import name_outputs, no_step
 from compiler.emit.onnx.target import Target, target
@@ -39,13 +40,13 @@ def emit(
     runtime: str = "ort",
     dtype: str = "fp32",
     device: str = "cpu",
-    tokens: Mapping[str, Any] | None = None,
+    token_ids: Mapping[str, Any] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Emission:
     """Write the package's ONNX files into `folder`, which exists.
 
     tensors: full parameter path -> torch tensor or numpy array, any float type; each is asked for when it is written.
-    tokens: `bos_token_id`, `eos_token_id` (one or a list), `pad_token_id` for genai_config.json.
+    token_ids: `bos`, `pad`, and `eos` as a list, for genai_config.json (a spec's `origin["token_ids"]`).
     InputError: no tensors, a target that nothing runs, an operator that has no ONNX form, a tensor that does not fit.
     """
     where = target(runtime, device, dtype, program.name)
@@ -54,7 +55,7 @@ def emit(
     sheet, reason = sketch(program, where)
     files = save(build(sheet, tensors, dtype), folder, progress)
     if runtime == "genai":
-        files.append(genai.write(sheet, where, folder, tokens or {}))
+        files.append(genai.write(sheet, where, folder, token_ids or {}))
     operators = dict(sorted(Counter(line.op for line in sheet.lines).items()))
     return Emission(tuple(files), operators, tuple(sheet.notes), sheet.stepping, reason)
 
@@ -66,6 +67,7 @@ def sketch(program: Program, where: Target) -> tuple[Sheet, str | None]:
         raise InputError(f"--runtime genai needs a model that generates step by step: {reason}", source=program.name)
     sheet, values = write_program(program, where, stepping=reason is None)
     name_outputs(sheet, values)
+    prune(sheet)
     for name in sheet.outputs:
         if name in graph_inputs(sheet):
             raise InputError(f"an input may not be called {name}: an output is", source=program.name)

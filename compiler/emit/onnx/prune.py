@@ -1,0 +1,16 @@
+"""Drops what no output needs: lines that a fused operator made idle, constants and weights that only they read."""
+
+from compiler.emit.onnx.sheet import Line, Sheet
+
+
+def prune(sheet: Sheet) -> None:
+    """Keep the lines, weights and constants that lead to `sheet.outputs`."""
+    needed = {value for value, _ in sheet.outputs.values()}
+    kept: list[Line] = []
+    for line in reversed(sheet.lines):
+        if needed.intersection(line.outputs):
+            kept.append(line)
+            needed.update(line.inputs)
+    sheet.lines[:] = reversed(kept)
+    sheet.weights = {name: weight for name, weight in sheet.weights.items() if name in needed}
+    sheet.constants = {name: value for name, value in sheet.constants.items() if name in needed}
