@@ -1,4 +1,4 @@
-"""On random specs with random weights, whatever passes run: the same outputs to 1e-9 in float64, large activations too."""
+"""Random specs and weights, whatever passes run: the same outputs to 1e-9 in float64, large activations too."""
 
 import json
 
