@@ -141,7 +141,7 @@ class CountMask(Node):
 
 
 class CountNonpad(Node):
-    """Counted over ids that are not `pad_id`, from pad_id + 1; padding sits at `pad_id`."""
+    """Counted from 1 over ids that are not `pad_id`; padding sits at 0. A table's `offset` adds what it needs."""
 
     type: Literal["count_nonpad"] = "count_nonpad"
     pad_id: Count
