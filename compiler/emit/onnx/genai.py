@@ -18,14 +18,14 @@ from compiler.emit.onnx.target import Target
 CONFIG_FILE = "genai_config.json"
 
 
-def write(sheet: Sheet, target: Target, folder: Path, token_ids: Mapping[str, Any]) -> Path:
-    """Write the configuration; InputError where genai's schema cannot describe the model."""
+def write(config: Mapping[str, Any], folder: Path) -> Path:
     path = folder / CONFIG_FILE
-    path.write_text(json.dumps(config(sheet, target, token_ids), indent=2) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     return path
 
 
-def config(sheet: Sheet, target: Target, token_ids: Mapping[str, Any]) -> dict[str, Any]:
+def configuration(sheet: Sheet, target: Target, token_ids: Mapping[str, Any]) -> dict[str, Any]:
+    """What genai_config.json says; InputError where its schema cannot describe the model."""
     program = sheet.program
     shapes = {(cache.heads, cache.key_width, cache.value_width) for cache in sheet.caches}
     if len(shapes) != 1 or len(set(next(iter(shapes))[1:])) != 1:

@@ -117,7 +117,8 @@ class _Atoms:
                 return m.op("Concat", *heads, axis=-3)
             case "by_length":
                 short = m.op("LessOrEqual", self.total, m.whole(mask["up_to"]))
-                return m.op("Where", short, self.of(mask["then"]), self.of(mask["otherwise"]))
+                then = m.op("And", self.of(mask["then"]), short)  # there is no Where over bools
+                return m.op("Or", then, m.op("And", self.of(mask["otherwise"]), m.op("Not", short)))
         m.refuse(f"mask {mask['type']!r}")
 
     def _modulo(self, x: str, by: int) -> str:

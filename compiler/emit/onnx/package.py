@@ -8,7 +8,7 @@ from typing import Any
 
 from archspec.errors import InputError
 from compiler.emit.onnx import genai
-from compiler.emit.onnx.model import build, graph_inputs, save
+from compiler.emit.onnx.model import build, save
 from compiler.emit.onnx.prune import prune
 from compiler.emit.onnx.sheet import Sheet
 from compiler.emit.onnx.steps import name_outputs, no_step
@@ -53,9 +53,10 @@ def emit(
     if tensors is None:
         raise InputError("an ONNX package holds its weights: give --weights or --init", source=program.name)
     sheet, reason = sketch(program, where)
+    config = genai.configuration(sheet, where, token_ids or {}) if runtime == "genai" else None
     files = save(build(sheet, tensors, dtype), folder, progress)
-    if runtime == "genai":
-        files.append(genai.write(sheet, where, folder, token_ids or {}))
+    if config is not None:
+        files.append(genai.write(config, folder))
     operators = dict(sorted(Counter(line.op for line in sheet.lines).items()))
     return Emission(tuple(files), operators, tuple(sheet.notes), sheet.stepping, reason)
 
@@ -68,7 +69,10 @@ def sketch(program: Program, where: Target) -> tuple[Sheet, str | None]:
     sheet, values = write_program(program, where, stepping=reason is None)
     name_outputs(sheet, values)
     prune(sheet)
-    for name in sheet.outputs:
-        if name in graph_inputs(sheet):
-            raise InputError(f"an input may not be called {name}: an output is", source=program.name)
+    past = {name for cache in sheet.caches for name in cache.past}
+    for name in sheet.inputs:
+        if name in past or name in sheet.outputs:
+            raise InputError(
+                f"an ONNX package cannot have an input called {name}: the name is its own", source=program.name
+            )
     return sheet, reason

@@ -16,7 +16,7 @@ class LazyTensors(Mapping[str, Tensor]):
     """What a (rewritten) program reads, from a folder or GGUF file: a 16 GB model is emitted one tensor at a time."""
 
     def __init__(self, program: Program, original: Program, tensors: TensorMap | None, source: TensorSource) -> None:
-        """original: the program before the passes, whose parameters `tensors` makes. InputError where they do not fit."""
+        """original: the program before the passes; `tensors` makes its parameters. InputError where they do not fit."""
         self._packed: dict[str, Recipe] = program.stored_recipes()
         shapes = {path: param.shape for path, param in original.parameter_paths().items()}
         self._stored = plan(shapes, tensors, source)

@@ -1,0 +1,209 @@
+"""Every operator alone, on ONNX Runtime, against its reference meaning."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from archspec.errors import InputError
+from compiler import ops
+from compiler.emit.onnx import emit
+from compiler.ir.builder import Builder
+from compiler.ir.check import check
+from compiler.ir.program import Param, Program
+from compiler.ir.types import TensorType
+from compiler.ops.activation.shape import FUNCTIONS
+from compiler.verify.interpreter import interpret
+from tests.emit_onnx.models import draw, open_model
+
+B, S, WIDTH = 2, 7, 24
+X = TensorType("float", ("B", "S", WIDTH))
+IDS = TensorType("int", ("B", "S"))
+MASK = TensorType("int", ("B", "S"))
+HEADS = TensorType("float", ("B", 4, "S", 16))
+GROUPS = TensorType("float", ("B", 2, "S", 16))
+FLAT = {
+    "q": TensorType("float", ("B", "S", 64)),
+    "k": TensorType("float", ("B", "S", 32)),
+    "v": TensorType("float", ("B", "S", 32)),
+}
+GQA = {"heads": 4, "kv_heads": 2, "scale": 0.3}
+ROPE = {"theta": 100.0, "dims": 16, "max_length": 32}
+CAUSAL = {"type": "causal"}
+BUCKETS = {"type": "log_buckets", "buckets": 8, "max": 20}
+PACKED = {"q": TensorType("float", ("B", "S", 128)), "": IDS, " ": IDS, "positions": IDS, "mask": MASK}
+ATTENTION = {"q": HEADS, "k": GROUPS, "v": GROUPS, "mask": MASK}
+NORMS = [
+    {"eps": 1e-5}, {"eps": 0.1, "gain": "one_plus"}, {"eps": 0.1, "gain": "none"}, {"eps": 0.1, "eps_at": "outside"},
+    {"eps": 0.1, "eps_at": "outside", "gain": "none"},
+]  # fmt: skip
+MASKS: list[dict[str, Any]] = [
+    {"type": "full"}, {"type": "causal"}, {"type": "self"}, {"type": "window", "behind": 2},
+    {"type": "window", "behind": None, "ahead": 1}, {"type": "window", "behind": 2, "ahead": 1, "block": 2},
+    {"type": "window", "behind": 2, "ahead": 2, "dilation": 2}, {"type": "segment", "length": 3, "memory": 1},
+    {"type": "keys", "of": {"type": "first", "count": 2}}, {"type": "queries", "of": {"type": "last", "count": 2}},
+    {"type": "keys", "of": {"type": "at", "positions": [0, -2]}}, {"type": "strided", "stride": 3},
+    {"type": "fixed", "block": 3, "summary": 1}, {"type": "not", "of": {"type": "causal"}},
+    {"type": "and", "of": [{"type": "causal"}, {"type": "strided", "stride": 2}]},
+    {"type": "or", "of": [{"type": "self"}, {"type": "keys", "of": {"type": "first", "count": 1}}]},
+    {"type": "by_head", "of": [CAUSAL, {"type": "full"}, {"type": "self"}, {"type": "window", "behind": 2}]},
+    {"type": "by_length", "up_to": 4, "then": {"type": "full"}, "otherwise": {"type": "causal"}},
+    {"type": "by_length", "up_to": 7, "then": {"type": "full"}, "otherwise": {"type": "causal"}},
+]  # fmt: skip
+
+CASES: list[tuple[str, dict[str, TensorType], dict[str, Any]]] = [
+    *(("activation", {"x": X}, {"function": f}) for f in FUNCTIONS),
+    ("add", {"a": X, "b": X}, {}),
+    ("add", {"a": X, "b": X}, {"left": 0.5, "right": -2}),
+    ("alibi", {"mask": MASK}, {"heads": 6}),
+    ("alibi", {"mask": MASK}, {"heads": 4, "max_bias": 4, "computed_in": "bf16"}),
+    ("bias", {"x": X}, {}),
+    ("clamp", {"x": X}, {"low": -0.5, "high": 0.7}),
+    ("clamp", {"x": X}, {"high": 0.1}),
+    ("clamp", {"x": X}, {"low": 0.1}),
+    ("concat", {"a": X, "b": X}, {}),
+    ("concat", {"a": X, "b": X}, {"axis": -2}),
+    ("embedding", {"ids": IDS}, {"rows": 40, "width": 8}),
+    ("embedding", {"ids": IDS}, {"rows": 40, "width": 8, "offset": 2}),
+    *(("layer_norm", {"x": X}, fields) for fields in [*NORMS, {"eps": 1e-5, "bias": False}]),
+    *(("rms_norm", {"x": X}, fields) for fields in [*NORMS, {"eps": 1e-5, "bias": True}, {"eps": 0.1, "groups": 3}]),
+    *(("add_norm", {"a": X, "b": X}, {"norm": norm, "gain": "weight", "bias": norm == "layer_norm"} | fields)
+      for norm in ("rms_norm", "layer_norm") for fields in [*NORMS, {"eps": 0.1, "left": 2, "right": 0.5}]),
+    ("add_norm", {"a": X, "b": X}, {"norm": "rms_norm", "gain": "weight", "bias": True, "eps": 0.1}),
+    ("add_norm", {"a": X, "b": X}, {"norm": "layer_norm", "gain": "weight", "bias": False, "eps": 0.1}),
+    ("linear", {"x": X}, {"width": 10}),
+    ("linear", {"x": X}, {"width": 10, "bias": True}),
+    *(("linear", {"x": X}, {"width": 10, "bias": True, "activation": f}) for f in ("gelu", "gelu_tanh", "silu")),
+    ("linear", {"x": X}, {"width": 10, "activation": "relu"}),
+    ("gated_activation", {"x": X}, {"function": "silu"}),
+    ("gated_activation", {"x": X}, {"function": "gelu_tanh"}),
+    ("merge_heads", {"x": HEADS}, {}),
+    ("split_heads", {"x": X}, {"heads": 3}),
+    ("split", {"x": X}, {"sizes": [4, 12, 8]}),
+    ("mul", {"a": X, "b": X}, {}),
+    *(("positions", {"ids": IDS, "mask": MASK}, {"counts": c}) for c in ("index", "count_mask")),
+    ("positions", {"ids": IDS, "mask": MASK}, {"counts": "count_nonpad", "pad_id": 1}),
+    *(("read_rows", {"x": X, "mask": MASK}, {"rows": r}) for r in ("first", "last", "mean")),
+    *(("relative_bias", {"q": HEADS, "k": GROUPS}, {"heads": 4, "distance": d}) for d in (
+        {"type": "clip", "left": 2, "right": 3}, {"type": "exact", "max": 3},
+        BUCKETS, BUCKETS | {"sides": 1})),
+    ("rope", {"x": HEADS, "positions": IDS}, {"theta": 100.0, "dims": 16}),
+    ("rope", {"x": HEADS, "positions": IDS}, ROPE),
+    ("rope", {"x": HEADS, "positions": IDS}, ROPE | {"dims": 6}),
+    ("rope", {"x": HEADS, "positions": IDS}, ROPE | {"dims": 6, "pairing": "interleaved", "offset": 4}),
+    ("rope", {"x": HEADS, "positions": IDS}, ROPE | {"ladder": "closed", "scaling": {"type": "linear", "factor": 2}}),
+    ("rope", {"x": HEADS, "positions": IDS},
+     ROPE | {"scaling": {"type": "yarn", "factor": 4, "original_length": 8, "gain": 1.3}}),
+    ("scale", {"x": X}, {"by": 3, "plus": 1}),
+    ("sinusoid", {"positions": IDS}, {"width": 8, "offset": 1}),
+    ("sinusoid", {"positions": IDS}, {"width": 8, "layout": "halves", "ladder": "closed"}),
+    ("softcap", {"x": X}, {"cap": 2}),
+    *(("attention", ATTENTION, {"mask": m, "scale": 0.3}) for m in MASKS),
+    ("attention", ATTENTION, {"mask": CAUSAL, "scale": 1, "softcap": 2}),
+    ("attention", ATTENTION, {"mask": {"type": "window", "behind": 1}, "scale": 1, "empty_rows": "all"}),
+    ("attention", {"q": HEADS, "k": GROUPS, "v": GROUPS, "": MASK}, {"mask": CAUSAL, "scale": 0.3}),
+    ("attention", ATTENTION | {"seen": TensorType("int", ("B", "S", "S"))},
+     {"mask": {"type": "input", "name": "seen"}, "mask_inputs": ["seen"], "scale": 0.3}),
+    ("attention", ATTENTION | {"left": IDS, "right": IDS},
+     {"mask": {"type": "label", "queries": "left", "keys": "right", "compare": "at_most"}, "scale": 0.3,
+      "mask_inputs": ["left", "right"]}),
+    ("attention", ATTENTION | {"prefix": MASK},
+     {"mask": {"type": "or", "of": [CAUSAL, {"type": "keys", "of": {"type": "prefix"}}]}, "scale": 0.3,
+      "mask_inputs": ["prefix"]}),
+    *(("attention", ATTENTION | {"bias": TensorType("float", ("B", 4, "S", "S"))},
+       {"mask": CAUSAL, "scale": 0.3, "bias_at": [at], "softcap": cap})
+      for at in ("before_scale", "after_scale") for cap in (None, 2)),
+    *(("grouped_query_attention", FLAT | {"positions": IDS, "mask": MASK}, GQA | {"mask": m, "rope": ROPE} | more)
+      for m in (CAUSAL, {"type": "and", "of": [CAUSAL, {"type": "window", "behind": 3}]}, {"type": "full"})
+      for more in ({}, {"softcap": 2}, {"rope": ROPE | {"dims": 8, "pairing": "interleaved"}},
+                   {"qk_norm": {"norm": "rms_norm", "eps": 0.1}},
+                   {"qk_norm": {"norm": "layer_norm", "eps": 0.1, "gain": "one_plus", "bias": False}})),
+    ("grouped_query_attention", FLAT | {"": IDS, "mask": MASK}, GQA | {"mask": CAUSAL}),
+    ("grouped_query_attention", PACKED,
+     GQA | {"mask": CAUSAL, "rope": ROPE}),
+    ("grouped_query_attention", PACKED,
+     GQA | {"mask": CAUSAL, "rope": ROPE, "qk_norm": {"norm": "rms_norm", "eps": 0.1}}),
+]  # fmt: skip
+
+
+def alone(op: str, inputs: dict[str, TensorType], attrs: dict[str, Any]) -> Program:
+    """A program of this one operator; a blank input name is an absent input."""
+    params: dict[str, Param] = {}
+    b = Builder("main", params)
+    for name, type_ in inputs.items():
+        if name.strip():
+            b.input(name, type_)
+    types = [type_ if name.strip() else TensorType("absent", ()) for name, type_ in inputs.items()]
+    declared = ops.get(op)
+    outputs = tuple(str(i) for i in range(len(declared.infer(types, attrs))))
+    roles = {role: f"p.{role}" for role in declared.params(types, attrs)}
+    b.node(op, *(name.strip() for name in inputs), at="y", params=roles, outputs=outputs, **attrs)
+    main = b.graph(*b.nodes[-1].outputs)
+    return check(Program("alone", main, {}, params, {}, {"max_length": 32, "d_model": WIDTH, "has_head": False}))
+
+
+def values(program: Program) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(3)
+    made = {}
+    for name, type_ in program.main.inputs.items():
+        shape = [{"B": B, "S": S}.get(d, d) for d in type_.shape]
+        if name in ("mask", "prefix", "seen"):
+            made[name] = (torch.rand(shape, generator=generator) > 0.3).long()
+        elif type_.dtype == "int":
+            made[name] = torch.randint(0, 8, shape, generator=generator)
+        else:
+            made[name] = 2 * torch.randn(shape, generator=generator, dtype=torch.float64)
+    return made
+
+
+def identity(case: Any) -> str:
+    return (
+        case
+        if isinstance(case, str)
+        else ""
+        if not case or any(isinstance(v, TensorType) for v in case.values())
+        else str(case)
+    )
+
+
+@pytest.mark.parametrize("runtime", ["ort", "portable"])
+@pytest.mark.parametrize(("op", "inputs", "attrs"), CASES, ids=identity)
+def test_alone(op: str, inputs: dict[str, TensorType], attrs: dict[str, Any], runtime: str, tmp_path: Path) -> None:
+    program = alone(op, inputs, attrs)
+    given = values(program)
+    if op == "grouped_query_attention":
+        given["mask"][:, 0] = 1  # a causal row that sees nothing is undefined here
+        if "positions" in given:
+            given["positions"] = torch.stack([torch.arange(S), torch.arange(S) + 3])
+    params = draw(program)
+    want = interpret(program, params, given)
+    emit(program, params, tmp_path, runtime=runtime)
+    session = open_model(tmp_path)
+    feed = {
+        name: value.numpy().astype(np.float32 if value.is_floating_point() else np.int64)
+        for name, value in given.items()
+    }
+    kept = {i.name for i in session.get_inputs()}
+    for got, expected in zip(
+        session.run(None, {k: v for k, v in feed.items() if k in kept}), want.values(), strict=True
+    ):
+        np.testing.assert_allclose(got, expected.numpy(), atol=1e-5, rtol=1e-5)
+
+
+def test_every_operator_with_an_onnx_form_is_tested_here() -> None:
+    written = {name for name in ops.names() if ops.write(name, "onnx") is not None}
+    assert written == {case[0] for case in CASES}
+
+
+def test_an_operator_without_onnx_form_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ops, "write", lambda name, target: None)
+    with pytest.raises(InputError, match=r"cannot write softcap \(y.0\).*no ONNX form"):
+        emit(alone("softcap", {"x": X}, {"cap": 2}), {}, tmp_path)
+
+
+def test_a_field_that_the_onnx_form_does_not_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ops.write("scale", "onnx"), "FIELDS", ("by",))
+    with pytest.raises(InputError, match="plus = 1 has no ONNX form"):
+        emit(alone("scale", {"x": X}, {"by": 2, "plus": 1}), {}, tmp_path)
