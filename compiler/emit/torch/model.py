@@ -74,7 +74,7 @@ class ModelWriter:
         for node in part.nodes:
             streams = zip(node.inputs, node.outputs, strict=False) if node.op == "repeat" else ()
             w.hints.update({v: "x" for pair in streams for v in pair})
-            w.hints.update({v: v.rsplit(".", 1)[-1] for v in node.outputs if v not in w.hints})
+            w.hints.update({v: short(v) for v in node.outputs if v not in w.hints})
         last_region = max((i for i, node in enumerate(part.nodes) if node.op == "repeat"), default=-1)
         for i, node in enumerate(part.nodes):
             if node.op == "repeat":
@@ -267,3 +267,9 @@ def returned(body: list[str], result: str) -> list[str]:
     if body and body[-1].startswith(f"{result} = "):
         return [*body[:-1], "return " + body[-1].removeprefix(f"{result} = ")]
     return [*body, f"return {result}"]
+
+
+def short(value: str) -> str:
+    """The end of a value's name that says what it is: "tokens" of "decoder.text.tokens", "then_0" of "head.then.0"."""
+    parts = value.split(".")
+    return parts[-1] if not parts[-1].isdigit() else "_".join(parts[-2:])

@@ -128,7 +128,8 @@ class Writer:
         """`variable = expression  # shape`. keeps: the input whose variable is taken over if this is its last use."""
         value = node.outputs[output]
         name = self.fresh(self.hints.get(value, value))
-        if keeps is not None and node.inputs[keeps] in self.names and self.last_use(node, node.inputs[keeps]):
+        wanted = self.hints.get(value) == "x"
+        if keeps is not None and not wanted and self.last_use(node, node.inputs[keeps]):
             name = self.names[node.inputs[keeps]]
         self.names[value] = name
         self.used.add(name)

@@ -28,10 +28,10 @@ def positions_of_real(ids: Tensor, real: Tensor | None, state: State | None) -> 
 
 
 def positions_of_nonpad(ids: Tensor, pad: int, counted: Tensor | None) -> Tensor:
-    """pad + 1, pad + 2, ... at ids other than `pad`, `pad` at those: (B, S). counted (B, 1): so many before, updated."""
+    """1, 2, ... at ids other than `pad`, 0 at those: (B, S). counted (B, 1): so many before, updated."""
     real = (ids != pad).long()
     number = real.cumsum(1)
     if counted is not None:
         number = number + counted
         counted.copy_(number[:, -1:])
-    return number * real + pad
+    return number * real

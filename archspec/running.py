@@ -1,0 +1,102 @@
+"""A package as a running model: its model.py imported, its tokenizer, text in and out. Imports torch."""
+
+import importlib.util
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+
+from archspec.errors import InputError
+from archspec.interop.source import Source, open_source
+from compiler.emit.compile import Options, compile_spec
+
+
+@dataclass(frozen=True)
+class Generation:
+    """How to choose tokens: greedy at temperature 0."""
+
+    tokens: int = 64
+    seed: int | None = None
+    temperature: float = 0.0
+    top_p: float = 1.0
+
+
+class Running:
+    """A loaded torch package. `tokenizer` is None where the package has none."""
+
+    def __init__(self, folder: Path, device: str = "cpu", compile: bool = False) -> None:
+        self.folder = folder
+        file = folder / "model.py"
+        if not file.is_file():
+            raise InputError("not a torch package: it has no model.py", source=str(folder))
+        try:
+            self.model: Any = module(file).load(folder, device=device, compile=compile)
+        except FileNotFoundError as error:
+            raise InputError(str(error), source=str(folder)) from None
+        self.device = device
+        tokenizer = folder / "tokenizer.json"
+        self.tokenizer = Tokenizer.from_file(str(tokenizer)) if tokenizer.is_file() else None
+
+    def encode(self, prompt: str) -> list[int]:
+        if self.tokenizer is None:
+            raise InputError("the package has no tokenizer.json; give token ids with --ids", source=str(self.folder))
+        ids: list[int] = self.tokenizer.encode(prompt).ids
+        if not ids:
+            raise InputError("an empty prompt: there is nothing to go on from", source="--prompt")
+        return ids
+
+    def stream(self, ids: Sequence[int], how: Generation) -> Iterator[int]:
+        """New ids, one at a time."""
+        try:
+            new = self.model.stream(
+                torch.tensor([list(ids)], device=self.device), how.tokens,
+                temperature=how.temperature, top_p=how.top_p, seed=how.seed,
+            )  # fmt: skip
+            for chosen in new:
+                yield int(chosen)
+        except (RuntimeError, ValueError) as error:
+            raise InputError(str(error), source=str(self.folder)) from error
+
+    def text(self, ids: Sequence[int], how: Generation) -> Iterator[str]:
+        """New text, piece by piece: a piece ends where the bytes so far are whole characters."""
+        assert self.tokenizer is not None
+        made: list[int] = []
+        shown = ""
+        ends = set(self.model.end_ids)
+        for chosen in self.stream(ids, how):
+            if chosen in ends:
+                break
+            made.append(chosen)
+            whole = self.tokenizer.decode(made)
+            if not whole.endswith("\ufffd") and len(whole) > len(shown):
+                yield whole[len(shown) :]
+                shown = whole
+
+
+def module(file: Path) -> ModuleType:
+    """The package's model.py, imported under a name of its own."""
+    spec = importlib.util.spec_from_file_location(f"archspec_package_{abs(hash(file.resolve()))}", file)
+    assert spec is not None and spec.loader is not None
+    loaded = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = loaded
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+def open_running(text: str, device: str = "cpu", dtype: str | None = None, compile: bool = False) -> Running:
+    """A package folder, or any SPEC that carries weights: that is compiled into a temporary folder first."""
+    folder = Path(text)
+    if (folder / "model.py").is_file():
+        return Running(folder, device, compile)
+    source: Source = open_source(text)
+    if source.weights is None:
+        raise InputError("carries no weights; compile it with --weights PATH or --init SEED first", source=text)
+    with tempfile.TemporaryDirectory() as place:
+        made = compile_spec(source, Path(place) / "package", Options(device=device, dtype=dtype, probe=False))
+        return Running(made.folder, device, compile)
