@@ -9,21 +9,22 @@ from typing import Any
 from archspec.errors import InputError
 from archspec.spec.holes import Hole as DeclaredHole
 from archspec.spec.holes import Space, load_space
+from archspec.spec.load import read_json
 from search.space import Hole
 
 DEFAULT_SPACE = Path(__file__).with_name("space.json")
 FLOAT_OPTIONS = 17  # a range of real numbers is searched at this many points, both ends included
 MOST_OPTIONS = 4096  # of one hole; more is a mistake in the space
 
-_SIXTEEN_BITS_OR_MORE = ("fp64", "fp32", "bf16", "fp16")
+_FLOATS = ("fp64", "fp32", "bf16", "fp16")
 
 
 class DeclaredSpace:
     """A SearchSpace over `archspec.spec.holes.Space`."""
 
-    def __init__(self, space: Space, *, max_length: int | None = None, dtype: str | None = None) -> None:
-        """max_length: replaces the spec's; dtype: replaces the float types of its precision."""
-        self._space, self._max_length, self._dtype = space, max_length, dtype
+    def __init__(self, space: Space, dtype: str | None = None) -> None:
+        """dtype: replaces the float types of the spec's precision; a quantised one replaces that of the weights."""
+        self._space, self._dtype = space, dtype
         self.name = str(space.document.get("name") or space.file or "space")
         self.text = json.dumps(space.document, sort_keys=True, separators=(",", ":"))
         self.holes = tuple(Hole(hole.name, _options(hole), _tie(hole.name)) for hole in space.holes())
@@ -32,8 +33,6 @@ class DeclaredSpace:
 
     def fill(self, values: Mapping[str, Any]) -> dict[str, Any]:
         document = self._space.fill(values)
-        if self._max_length is not None:
-            document["max_length"] = self._max_length
         if self._dtype is not None:
             document["precision"] = _with_dtype(document.get("precision", {}), self._dtype)
         return document
@@ -45,8 +44,8 @@ def open_space(source: str | Path | dict[str, Any] | None, *, context: int, dtyp
     Errors: InputError for a space that is not valid.
     """
     if source is None:
-        return DeclaredSpace(load_space(DEFAULT_SPACE), max_length=context, dtype=dtype)
-    return DeclaredSpace(load_space(source), dtype=dtype)
+        source = {**read_json(DEFAULT_SPACE), "max_length": context}
+    return DeclaredSpace(load_space(source), dtype)
 
 
 def _options(hole: DeclaredHole) -> tuple[Any, ...]:
@@ -73,7 +72,9 @@ def _with_dtype(precision: dict[str, Any], dtype: str) -> dict[str, Any]:
     def changed(value: Any) -> Any:
         if isinstance(value, dict):
             return {kind: changed(one) for kind, one in value.items()}
-        return dtype if value in _SIXTEEN_BITS_OR_MORE else value
+        return dtype if value in _FLOATS else value
 
     changed_fields = {name: changed(value) for name, value in precision.items() if name in ("weights", "cache")}
+    if dtype not in _FLOATS:
+        return {**precision, "weights": dtype}
     return {"weights": dtype, **precision, **changed_fields, "activations": dtype}

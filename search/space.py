@@ -21,7 +21,9 @@ class SearchSpace(Protocol):
 
     name: str
     text: str
-    holes: Sequence[Hole]
+
+    @property
+    def holes(self) -> Sequence[Hole]: ...
 
     def fill(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The spec with these values in its holes, as JSON."""

@@ -1,6 +1,7 @@
 """Candidates and fronts: the three objectives of every feasible trial, joined from the metrics."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection, and_, select
@@ -42,6 +43,7 @@ def candidates(
             a.c.parameters_total,
             a.c.parameters_active_non_embedding,
             v.c.spec,
+            quality.c.detail,
         )
         .join_from(t, s, t.c.study_id == s.c.id)
         .join(v, t.c.variant == v.c.variant)
@@ -62,10 +64,14 @@ def candidates(
         query = query.where(s.c.context == context)
     if device is not None:
         query = query.where(s.c.device == device)
-    return [
-        Candidate(**{**row, "memory_bytes": int(row["memory_bytes"]), "quality_sigma": row["quality_sigma"] or 0.0})
-        for row in connection.execute(query).mappings()
-    ]
+    return [_candidate(dict(row)) for row in connection.execute(query).mappings()]
+
+
+def _candidate(row: dict[str, Any]) -> Candidate:
+    detail = row.pop("detail") or {}
+    row["memory_bytes"] = int(row["memory_bytes"])
+    row["quality_sigma"] = row["quality_sigma"] or 0.0
+    return Candidate(**row, corrections=detail.get("corrections", {}))
 
 
 def front(found: Sequence[Candidate], *, by_parameters: bool = False) -> list[Candidate]:

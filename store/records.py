@@ -113,6 +113,7 @@ class Candidate:
     parameters_total: int
     parameters_active_non_embedding: int
     spec: str = field(repr=False)
+    corrections: dict[str, float] = field(default_factory=dict, repr=False)  # what stands behind the quality, by name
 
     @property
     def setting(self) -> tuple[int, int, str]:

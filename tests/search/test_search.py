@@ -13,7 +13,7 @@ import pytest
 
 from archspec.errors import InputError
 from search.judge import metrics_of
-from search.run import Plan, SearchResult, search
+from search.loop import Plan, SearchResult, search
 from search.samplers import SAMPLERS
 from search.space import values_at
 from store import Store, open_store, pareto_mask
@@ -208,7 +208,7 @@ def test_killed_and_resumed_ends_with_the_same_front(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'killed.db'}"
     code = f"""
         import os, signal
-        from search.run import Plan, search
+        from search.loop import Plan, search
         from store import open_store
         from tests.search.toy import ToyEvaluator, ToySpace
 

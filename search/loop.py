@@ -60,11 +60,13 @@ def search(
     trials: int,
     resume: bool = False,
     on_progress: Callable[[Progress], None] = lambda progress: None,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> SearchResult:
     """Run `plan` under the name `study` until it has `trials` trials, each stored with its batch.
 
     resume: go on with a study that is in the store; its plan must be the same.
-    Ctrl-C ends it early with everything judged so far stored. Errors: InputError for a budget nothing fits (before
+    should_stop is asked before each trial; it and Ctrl-C end the search early, with everything judged so far stored.
+    Errors: InputError for a budget nothing fits (before
     anything is
     written), a name that is taken, a plan that differs from the stored one.
     """
@@ -85,6 +87,8 @@ def search(
         outcomes, fresh = [], []
         try:
             for proposal in batch:
+                if should_stop():
+                    raise KeyboardInterrupt
                 if proposal.number < len(stored):
                     outcomes.append(_replay(plan.space, proposal, stored[proposal.number], judge))
                 else:
