@@ -14,6 +14,7 @@ from archspec.spec.tree import Spec
 from archspec.spec.walk import class_at
 
 N = TypeVar("N", bound=Node)
+MAX_DEPTH = 100  # of nesting; no real spec has more than 25
 MAX_BYTES = 64 * 2**20  # a spec is text that people read; a larger file is something else
 
 
@@ -23,6 +24,8 @@ def load_spec(source: Path | str | dict[str, Any], name_for_errors: str = "") ->
         document, file = source, name_for_errors
     else:
         document, file = read_json(Path(source)), name_for_errors or str(source)
+    if _too_deep(document):
+        raise SpecError(f"nested deeper than {MAX_DEPTH} levels", file, ())
     spec = validated(Spec, document, (), file)
     spec._document = document
     spec._file = file
@@ -58,6 +61,20 @@ def parse_json(text: str, file: str = "") -> dict[str, Any]:
     return document
 
 
+def _too_deep(document: Any) -> bool:
+    level = [document]
+    for _ in range(MAX_DEPTH):
+        level = [
+            item
+            for value in level
+            if isinstance(value, dict | list)
+            for item in (value.values() if isinstance(value, dict) else value)
+        ]
+        if not level:
+            return False
+    return True
+
+
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
@@ -80,8 +97,6 @@ def validated(cls: type[N], document: Any, base: Place, file: str) -> N:
         loc = _in_document(first["loc"], document)
         more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
         raise SpecError(_message(cls, document, loc, first) + more, file, (*base, *loc)) from None
-    except RecursionError:
-        raise SpecError("nested too deeply", file, base) from None
 
 
 def _in_document(loc: Place, document: Any) -> Place:
@@ -118,6 +133,9 @@ def _message(cls: type[Node], document: Any, loc: Place, error: Any) -> str:
         return f"found {found}{did_you_mean(error['input'], options)}; allowed: {', '.join(options)}"
     if kind == "unknown_type":
         return error["msg"]
+    if kind == "string_pattern_mismatch":
+        dash = " and -" if "-]" in error["ctx"]["pattern"] else ""
+        return f"found {found}; allowed: a name of letters, digits, _{dash} that starts with a letter"
     if kind in ("number", "choice"):
         return f"found {found}; allowed: {error['msg']}"
     return f"found {found}; {error['msg'][0].lower()}{error['msg'][1:]}"

@@ -1,6 +1,5 @@
 """JSON Schema of the language, read off the declared types: one for specs (closed, for editors), one for spaces."""
 
-import json
 from functools import cache
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -152,10 +151,9 @@ def _shown(info: Any) -> Any:
         return getattr(default, "type", None)
     if isinstance(default, str) and not default and not is_formula(default):
         return None
-    try:
-        return json.loads(json.dumps(default)) if default else default
-    except TypeError:
-        return None
+    if isinstance(default, tuple):
+        return list(default)
+    return default if isinstance(default, bool | int | float | str) else None
 
 
 def _hole() -> Schema:

@@ -28,7 +28,8 @@ def accepts(schema: dict[str, Any], value: Any, root: dict[str, Any] | None = No
     if "enum" in schema and value not in schema["enum"]:
         return False
     if "type" in schema:
-        if not isinstance(value, TYPES[schema["type"]]):
+        whole = schema["type"] == "integer" and isinstance(value, float) and value.is_integer()
+        if not isinstance(value, TYPES[schema["type"]]) and not whole:
             return False
         if isinstance(value, bool) and schema["type"] != "boolean":
             return False
