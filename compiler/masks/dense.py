@@ -91,7 +91,7 @@ def _rows(rows: Mask, at: Tensor, total: int, named: dict[str, Tensor]) -> Tenso
         case "last":
             return at >= total - rows["count"]
         case "at":
-            return torch.isin(at, torch.tensor([p % total for p in rows["positions"]], device=at.device))
+            return torch.isin(at, torch.tensor(rows["positions"], dtype=at.dtype, device=at.device))
         case "rows_input" | "prefix":
             given = named[rows.get("name", "prefix")].bool()  # (B, T)
             picked = given[:, at.flatten()]

@@ -10,6 +10,14 @@ from typing import Any
 Mask = Mapping[str, Any]
 
 
+def parts(mask: Mask) -> list[Mask]:
+    """The expressions directly inside this one (the rows of `keys` and `queries` are none)."""
+    if mask["type"] in ("keys", "queries"):
+        return []
+    of = mask.get("of", [mask[k] for k in ("then", "otherwise") if k in mask])
+    return list(of) if isinstance(of, list | tuple) else [of]
+
+
 def reach(mask: Mask) -> tuple[float, float]:
     """(behind, ahead): visible keys lie within i - behind < j <= i + ahead; math.inf where unbounded."""
     match mask["type"]:
@@ -22,11 +30,11 @@ def reach(mask: Mask) -> tuple[float, float]:
         case "segment":
             return mask["length"] + mask.get("memory", 0), 0
         case "and":
-            parts = [reach(m) for m in mask["of"]]
-            return min(b for b, _ in parts), min(a for _, a in parts)
+            inner = [reach(m) for m in mask["of"]]
+            return min(b for b, _ in inner), min(a for _, a in inner)
         case "or" | "by_head":
-            parts = [reach(m) for m in mask["of"]]
-            return max(b for b, _ in parts), max(a for _, a in parts)
+            inner = [reach(m) for m in mask["of"]]
+            return max(b for b, _ in inner), max(a for _, a in inner)
         case "by_length":
             short, long = reach(mask["then"]), reach(mask["otherwise"])
             return max(short[0], long[0]), max(short[1], long[1])
@@ -36,9 +44,9 @@ def reach(mask: Mask) -> tuple[float, float]:
 def _window(mask: Mask) -> tuple[float, float]:
     behind, ahead = mask.get("behind"), mask.get("ahead", 0)
     block, dilation = mask.get("block", 1), mask.get("dilation", 1)
-    # In tokens: a query at the end of its block sees block·behind tokens back, one at the start as many ahead.
-    back = math.inf if behind is None else block * behind if block > 1 else (behind - 1) * dilation + 1
-    front = math.inf if ahead is None else (ahead + 1) * block - 1 if block > 1 else ahead * dilation
+    # In tokens: a query at the end of its block sees all of the block furthest back, one at the start all of the last.
+    back = math.inf if behind is None else ((behind - 1) * dilation + 1) * block
+    front = math.inf if ahead is None else (ahead * dilation + 1) * block - 1
     return back, front
 
 
@@ -64,19 +72,12 @@ def input_names(mask: Mask) -> list[str]:
         case "keys" | "queries":
             rows = mask["of"]
             names = [rows["name"]] if rows["type"] == "rows_input" else ["prefix"] if rows["type"] == "prefix" else []
-        case "and" | "or" | "by_head":
-            names = [n for m in mask["of"] for n in input_names(m)]
-        case "not":
-            names = input_names(mask["of"])
-        case "by_length":
-            names = [*input_names(mask["then"]), *input_names(mask["otherwise"])]
+        case _:
+            names = [n for part in parts(mask) for n in input_names(part)]
     return list(dict.fromkeys(names))
 
 
 def pair_names(mask: Mask) -> set[str]:
     """Names of the inputs that hold one value for each (query, key) pair."""
-    parts = mask.get("of", [])
-    parts = parts if isinstance(parts, list | tuple) else [parts]
-    inner = [p for p in (*parts, mask.get("then"), mask.get("otherwise")) if isinstance(p, Mapping)]
     own = {mask["name"]} if mask["type"] == "input" else set()
-    return own.union(*(pair_names(p) for p in inner))
+    return own.union(*map(pair_names, parts(mask)))

@@ -1,171 +1,205 @@
-"""Exactly how many (query, key) pairs a mask leaves visible: closed forms where there is one, else row by row.
+"""Exactly how many (query, key) pairs a mask leaves visible.
 
-Queries are the last `new` of `total` slots (bottom-right aligned). What depends on data (inputs, labels, chosen
-blocks) counts as its upper bound: chosen blocks are as many as a row may choose, and none that it sees anyway.
+Queries are the last `new` of `total` slots (bottom-right aligned). Causal windows, blocks and segments have a closed form. Elsewhere the
+number of keys that a row sees grows by the same amount from one period of the pattern to the next, except near the
+edges of the pattern: rows near an edge are counted, those between edges follow from two of each period.
+What depends on data counts as its upper bound (see `spans`); chosen blocks are as many as a row may choose.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator
 from functools import lru_cache
+from math import lcm
 
-from compiler.masks.facts import Mask
+from compiler.masks.facts import Mask, parts
+from compiler.masks.spans import marked, row
 
 CHOSEN = ("top_blocks", "random_blocks")
-
-Spans = list[tuple[int, int]]  # disjoint, ascending, half open
+FOREVER = 1 << 62
 
 
 def visible_pairs(mask: Mask, new: int, total: int) -> int:
-    """Visible pairs of `new` queries over `total` keys, for one head and sequence."""
-    return _pairs(json.dumps(_without_seeds(mask), sort_keys=True), new, total)
+    """Visible pairs of `new` queries over `total` keys, for one head and sequence (the mean over heads, rounded)."""
+    return _pairs(json.dumps(mask, sort_keys=True), new, total)
 
 
 @lru_cache(4096)
 def _pairs(text: str, new: int, total: int) -> int:
     mask = json.loads(text)
-    window = _causal_window(mask)
+    heads = _heads(mask)
+    if heads == 1:
+        return _of_head(simplified(mask, total, 0), new, total)
+    return round(sum(_of_head(simplified(mask, total, head), new, total) for head in range(heads)) / heads)
+
+
+def _heads(mask: Mask) -> int:
+    own = len(mask["of"]) if mask["type"] == "by_head" else 1
+    return max([own, *map(_heads, parts(mask))])
+
+
+def simplified(mask: Mask, total: int, head: int) -> Mask:
+    """The expression that holds for this length and head: no `by_length`, no `by_head`."""
+    match mask["type"]:
+        case "by_length":
+            return simplified(mask["then"] if total <= mask["up_to"] else mask["otherwise"], total, head)
+        case "by_head":
+            return simplified(mask["of"][head % len(mask["of"])], total, head)
+        case "and" | "or":
+            return {**mask, "of": [simplified(m, total, head) for m in mask["of"]]}
+        case "not":
+            return {**mask, "of": simplified(mask["of"], total, head)}
+    return mask
+
+
+def _of_head(mask: Mask, new: int, total: int) -> int:
     if mask["type"] == "full":
         return new * total
-    if window is not None:
-        first = total - new  # the first query's slot; row i sees min(i + 1, window)
-        growing = max(0, min(total, window) - first)
-        return growing * (2 * first + growing + 1) // 2 + (new - growing) * min(window, total)
-    if mask["type"] == "by_head":
-        return round(sum(visible_pairs(m, new, total) for m in mask["of"]) / len(mask["of"]))
-    return sum(_seen(mask, i, total) for i in range(total - new, total))
+    lookback = _lookback(mask)
+    if lookback is not None:
+        before, own = _hidden(total - new, *lookback), _hidden(total, *lookback)
+        return total * (total + 1) // 2 - (total - new) * (total - new + 1) // 2 - (own - before)
+    if _chooses(mask):
+        return sum(_chosen(mask, i, total) for i in range(total - new, total))
+    period = lcm(*_units(mask))
+    return sum(_rows(mask, lo, hi, total, period) for lo, hi in _stretches(mask, new, total, period))
 
 
-def _without_seeds(mask: Mask) -> Mask:
-    """Which blocks are drawn does not change how many."""
-    if "of" not in mask or mask["type"] in ("keys", "queries"):
-        return {k: _without_seeds(v) if k in ("then", "otherwise") else v for k, v in mask.items() if k != "seed"}
-    parts = mask["of"]
-    return {**mask, "of": _without_seeds(parts) if isinstance(parts, Mapping) else [_without_seeds(m) for m in parts]}
+def _lookback(mask: Mask) -> tuple[int, int] | None:
+    """(unit, memory) if query i sees exactly the keys from i // unit · unit - memory to itself; else None."""
+    match mask["type"]:
+        case "causal":
+            return 1, FOREVER
+        case "segment":
+            return mask["length"], mask.get("memory", 0)
+        case "window" if mask.get("dilation", 1) == 1 and mask.get("ahead", 0) == 0:
+            block, behind = mask.get("block", 1), mask.get("behind")
+            return (block, FOREVER if behind is None else (behind - 1) * block) if block == 1 else None
+        case "and":
+            limits = [(1, int(m["block"] * m["count"]) - 1) for m in mask["of"] if m["type"] in CHOSEN]
+            found = [_lookback(m) or _blocks(m) for m in mask["of"] if m["type"] not in CHOSEN]
+            causal = any(_lookback(m) for m in mask["of"])
+            return _shorter([*limits, *found]) if causal and found else None
+    return None
+
+
+def _blocks(mask: Mask) -> tuple[int, int] | None:
+    """(unit, memory) of a window over blocks, which is not causal on its own."""
+    if mask["type"] != "window" or mask.get("dilation", 1) != 1 or mask.get("ahead", 0) != 0:
+        return None
+    behind = mask.get("behind")
+    return mask.get("block", 1), FOREVER if behind is None else (behind - 1) * mask.get("block", 1)
+
+
+def _shorter(found: list[tuple[int, int] | None]) -> tuple[int, int] | None:
+    """All of these at once, where one of them is the shortest everywhere."""
+    limited = [f for f in found if f is None or f[1] < FOREVER]
+    if None in limited:
+        return None
+    units = {f[0] for f in limited if f is not None}
+    if len(units) > 1:
+        return None
+    return min((f for f in limited if f is not None), default=(1, FOREVER))
+
+
+def _hidden(rows: int, unit: int, memory: int) -> int:
+    """Earlier keys that the first `rows` queries do not see: the sum of max(0, i // unit · unit - memory)."""
+    full, first = rows // unit, memory // unit + 1  # blocks of rows; the first one that hides something
+    count = max(0, full - first)
+    blocks = unit * (unit * (first + full - 1) * count // 2 - memory * count)
+    return blocks + (rows - full * unit) * max(0, full * unit - memory)
 
 
 def _seen(mask: Mask, i: int, total: int) -> int:
-    """Keys that query slot i sees."""
-    if not _chooses(mask):
-        return sum(hi - lo for lo, hi in row(mask, i, total))
+    return sum(hi - lo for lo, hi in row(mask, i, total))
+
+
+def _rows(mask: Mask, lo: int, hi: int, total: int, period: int) -> int:
+    """Pairs of rows lo to hi, between which no edge of the pattern lies."""
+    if hi - lo <= 3 * period:
+        return sum(_seen(mask, i, total) for i in range(lo, hi))
+    pairs = 0
+    for start in range(lo, lo + period):
+        n = (hi - 1 - start) // period + 1  # rows start, start + period, ...
+        first, second = _seen(mask, start, total), _seen(mask, start + period, total)
+        step = second - first
+        if _seen(mask, start + (n - 1) * period, total) != first + (n - 1) * step:
+            return sum(_seen(mask, i, total) for i in range(lo, hi))
+        pairs += n * first + step * n * (n - 1) // 2
+    return pairs
+
+
+def _stretches(mask: Mask, new: int, total: int, period: int) -> Iterator[tuple[int, int]]:
+    """Rows total - new to total, cut a period before and after each edge."""
+    keys = {0, total, *_key_edges(mask, total)}
+    distances = {0, *_distances(mask)}
+    edges = {k + d for k in keys for d in distances} | set(_query_edges(mask, total))
+    start = total - new
+    cuts = {start, total, *(cut for e in edges for cut in (e - 2 * period, e + 2 * period))}
+    inside = sorted(cut for cut in cuts if start <= cut <= total)
+    return zip(inside, inside[1:], strict=False)
+
+
+def _units(mask: Mask) -> Iterator[int]:
+    """Shifts of query and key together that change nothing, one for each part."""
+    yield 1
     match mask["type"]:
-        case "and" | "or":
-            fixed = [m for m in mask["of"] if not _chooses(m)]
-            counts = [_seen(m, i, total) for m in mask["of"] if _chooses(m)]
-            if fixed:
-                counts.append(_seen({"type": mask["type"], "of": fixed}, i, total))
-            return min(counts) if mask["type"] == "and" else min(total, sum(counts))
-        case "by_length":
-            return _seen(mask["then"] if total <= mask["up_to"] else mask["otherwise"], i, total)
-        case "not":
-            return total
-    return min(total, int(mask["block"] * mask["count"]))
+        case "window":
+            yield mask.get("block", 1) * mask.get("dilation", 1)
+        case "segment":
+            yield mask["length"]
+        case "strided":
+            yield mask["stride"]
+        case "fixed":
+            yield mask["block"]
+    for part in parts(mask):
+        yield from _units(part)
+
+
+def _distances(mask: Mask) -> Iterator[int]:
+    """How far from a key's edge a row's edge can lie, in tokens."""
+    match mask["type"]:
+        case "window":
+            unit = mask.get("block", 1) * mask.get("dilation", 1)
+            if mask.get("behind") is not None:
+                yield mask["behind"] * unit
+            yield -(mask.get("ahead") or 0) * unit
+        case "segment":
+            yield mask["length"]
+            yield mask["length"] + mask.get("memory", 0)
+    for part in parts(mask):
+        yield from _distances(part)
+
+
+def _key_edges(mask: Mask, total: int) -> Iterator[int]:
+    if mask["type"] == "keys":
+        yield from (edge for span in marked(mask["of"], total) for edge in span)
+    for part in parts(mask):
+        yield from _key_edges(part, total)
+
+
+def _query_edges(mask: Mask, total: int) -> Iterator[int]:
+    if mask["type"] == "queries":
+        yield from (edge for span in marked(mask["of"], total) for edge in span)
+    for part in parts(mask):
+        yield from _query_edges(part, total)
 
 
 def _chooses(mask: Mask) -> bool:
     """True if the expression holds blocks that are chosen at run time or drawn."""
-    parts = mask.get("of", [mask[k] for k in ("then", "otherwise") if k in mask])
-    parts = parts if isinstance(parts, list | tuple) else [parts]
-    return mask["type"] in CHOSEN or any(_chooses(m) for m in parts)
+    return mask["type"] in CHOSEN or any(map(_chooses, parts(mask)))
 
 
-def _causal_window(mask: Mask) -> int | None:
-    """Window length if the mask is causal, or causal and one plain window; None for any other expression."""
+def _chosen(mask: Mask, i: int, total: int) -> int:
+    """At most so many keys does query slot i see."""
+    if not _chooses(mask):
+        return _seen(mask, i, total)
     match mask["type"]:
-        case "causal":
-            return 1 << 62
-        case "window" if mask.get("block", 1) == mask.get("dilation", 1) == 1 and mask.get("ahead", 0) == 0:
-            return 1 << 62 if mask.get("behind") is None else int(mask["behind"])
-        case "and":
-            limits = [int(m["block"] * m["count"]) for m in mask["of"] if m["type"] in CHOSEN]
-            windows = [_causal_window(m) for m in mask["of"] if m["type"] not in CHOSEN]
-            return None if None in windows or not windows else min([*limits, *(w for w in windows if w is not None)])
-    return None
-
-
-def row(mask: Mask, i: int, total: int) -> Spans:
-    """Keys that query slot i sees, as spans."""
-    match mask["type"]:
-        case "causal":
-            return [(0, i + 1)]
-        case "self":
-            return [(i, i + 1)]
-        case "window":
-            return _window_row(mask, i, total)
-        case "segment":
-            start = i // mask["length"] * mask["length"]
-            return [(max(0, start - mask.get("memory", 0)), i + 1)]
-        case "keys":
-            return _rows(mask["of"], total)
-        case "queries":
-            return [(0, total)] if any(lo <= i < hi for lo, hi in _rows(mask["of"], total)) else []
-        case "strided":
-            return [(j, j + 1) for j in range(i % mask["stride"], total, mask["stride"])]
-        case "fixed":
-            return _fixed_row(mask, i, total)
-        case "and":
-            spans: Spans = [(0, total)]
-            for part in mask["of"]:
-                spans = _meet(spans, row(part, i, total))
-            return spans
-        case "or":
-            return _join([span for part in mask["of"] for span in row(part, i, total)])
+        case "and" | "or":
+            fixed = [m for m in mask["of"] if not _chooses(m)]
+            counts = [_chosen(m, i, total) for m in mask["of"] if _chooses(m)]
+            if fixed:
+                counts.append(_seen({"type": mask["type"], "of": fixed}, i, total))
+            return min(counts) if mask["type"] == "and" else min(total, sum(counts))
         case "not":
-            return _complement(row(mask["of"], i, total), total)
-        case "by_length":
-            return row(mask["then"] if total <= mask["up_to"] else mask["otherwise"], i, total)
-    return [(0, total)]  # full, input, label
-
-
-def _window_row(mask: Mask, i: int, total: int) -> Spans:
-    block, dilation = mask.get("block", 1), mask.get("dilation", 1)
-    behind, ahead = mask.get("behind"), mask.get("ahead", 0)
-    if dilation > 1:
-        back = i // dilation if behind is None else min(behind - 1, i // dilation)
-        front = (total - 1 - i) // dilation if ahead is None else ahead
-        steps = range(i - back * dilation, min(total, i + front * dilation + 1), dilation)
-        return [(j, j + 1) for j in steps]
-    own = i // block
-    lo = 0 if behind is None else max(0, (own - behind + 1) * block)
-    hi = total if ahead is None else min(total, (own + ahead + 1) * block)
-    if block == 1 and ahead == 0:
-        hi = min(hi, i + 1)
-    return [(lo, hi)] if lo < hi else []
-
-
-def _fixed_row(mask: Mask, i: int, total: int) -> Spans:
-    """Sparse Transformer's fixed pattern (arXiv 1904.10509, section 4.2): own block, and each block's summary."""
-    block, summary = mask["block"], mask["summary"]
-    own = (i // block * block, min(total, (i // block + 1) * block))
-    ends = [(min(total, b + block - summary), min(total, b + block)) for b in range(0, total, block)]
-    return _join([own, *ends])
-
-
-def _rows(rows: Mask, total: int) -> Spans:
-    match rows["type"]:
-        case "first":
-            return [(0, min(total, rows["count"]))]
-        case "last":
-            return [(max(0, total - rows["count"]), total)]
-        case "at":
-            return _join([(p % total, p % total + 1) for p in rows["positions"] if -total <= p < total])
-    return []  # given at run time: the fewest
-
-
-def _meet(left: Spans, right: Spans) -> Spans:
-    out = [(max(a, c), min(b, d)) for a, b in left for c, d in right]
-    return sorted((lo, hi) for lo, hi in out if lo < hi)
-
-
-def _join(spans: Spans) -> Spans:
-    out: Spans = []
-    for lo, hi in sorted(s for s in spans if s[0] < s[1]):
-        if out and lo <= out[-1][1]:
-            out[-1] = (out[-1][0], max(hi, out[-1][1]))
-        else:
-            out.append((lo, hi))
-    return out
-
-
-def _complement(spans: Spans, total: int) -> Spans:
-    edges = [0, *(e for span in _join(spans) for e in span), total]
-    return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b]
+            return total
+    return min(total, int(mask["block"] * mask["count"]))
