@@ -30,13 +30,14 @@ def test_objects_are_closed() -> None:
 def test_all_types_of_the_grammar_are_there() -> None:
     kinds = {d["properties"]["type"]["const"] for d in SPEC["$defs"].values() if "type" in d.get("properties", {})}
     grammar = """
-        index count_mask count_nonpad input tokens token_types learned sinusoid axial features latents placeholder
-        patches audio_conv adaptive_tokens linear activation scale mean_pool repeat add gru replace projected layer rms l2 group
-        batch gain attention stream sink external compressed_past length_projection full causal self window segment keys
-        queries strided fixed random_blocks top_blocks label and or not by_head by_length first last at prefix
-        rows_input segment_named sees rope alibi relative_bias relative_vectors relative_segments temperature bias_where clip
-        log_buckets exact table dynamic llama3 yarn latent_attention linear_attention identity elu_plus_one relu softmax
-        random_exp none gated key_sum selective_scan ssd wkv long_conv modal conv_module lsh_attention
+        index count_mask count_nonpad input tokens token_types learned sinusoid axial features latents
+        placeholder patches audio_conv adaptive_tokens linear activation scale mean_pool repeat add gru
+        replace projected layer rms l2 group batch gain attention stream sink external compressed_past
+        length_projection full causal self window segment keys queries strided fixed random_blocks top_blocks
+        label and or not by_head by_length first last at prefix rows_input segment_named sees rope alibi
+        relative_bias relative_vectors relative_segments temperature bias_where clip log_buckets exact table
+        dynamic llama3 yarn latent_attention linear_attention identity elu_plus_one relu softmax random_exp
+        none gated key_sum selective_scan ssd wkv long_conv modal conv_module lsh_attention
         hierarchical_attention compress_select_attention mlp gated_mlp shifted_mlp moe as_scored sum_to_one
         softmax_selected always threshold random tokens factor fraction adaptive_softmax
     """
