@@ -1,14 +1,15 @@
 """Exactly how many (query, key) pairs a mask leaves visible.
 
-Queries are the last `new` of `total` slots (bottom-right aligned). Causal windows, blocks and segments have a closed form. Elsewhere the
-number of keys that a row sees grows by the same amount from one period of the pattern to the next, except near the
-edges of the pattern: rows near an edge are counted, those between edges follow from two of each period.
+Queries are the last `new` of `total` slots (bottom-right aligned). Causal windows, blocks and segments have a closed
+form. Elsewhere the number of keys that a row sees grows by the same amount from one period of the pattern to the next,
+except near the edges of the pattern: rows near an edge are counted, those between edges follow from two of each period.
 What depends on data counts as its upper bound (see `spans`); chosen blocks are as many as a row may choose.
 """
 
 import json
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import pairwise
 from math import lcm
 
 from compiler.masks.facts import Mask, parts
@@ -136,7 +137,7 @@ def _stretches(mask: Mask, new: int, total: int, period: int) -> Iterator[tuple[
     start = total - new
     cuts = {start, total, *(cut for e in edges for cut in (e - 2 * period, e + 2 * period))}
     inside = sorted(cut for cut in cuts if start <= cut <= total)
-    return zip(inside, inside[1:], strict=False)
+    return pairwise(inside)
 
 
 def _units(mask: Mask) -> Iterator[int]:

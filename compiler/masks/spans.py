@@ -10,7 +10,7 @@ Spans = list[tuple[int, int]]
 
 
 def row(mask: Mask, i: int, total: int, most: bool = True) -> Spans:
-    """Keys of `total` that query slot i sees. `most`: what is unknown is visible (False under an odd number of nots)."""
+    """Keys of `total` that query slot i sees. `most`: what is unknown is visible (False inside a `not`)."""
     match mask["type"]:
         case "causal":
             return [(0, i + 1)]
