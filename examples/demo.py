@@ -87,9 +87,8 @@ def main() -> None:
     step("The Pareto front", "pareto", "--study", "demo", "--store", store, "--plot", str(OUT / "front.png"))
     console.print()
     console.print(Rule(align="left"))
-    console.print(
-        f"Done in {(time.perf_counter() - start) / 60:.1f} minutes. Look at {OUT / 'front.png'} and {OUT / 'graph.svg'}."
-    )
+    minutes = (time.perf_counter() - start) / 60
+    console.print(f"Done in {minutes:.1f} minutes. Look at {OUT / 'front.png'} and {OUT / 'graph.svg'}.")
 
 
 if __name__ == "__main__":
