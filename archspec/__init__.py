@@ -6,17 +6,19 @@ Importing the package loads nothing; names are resolved on first use (PEP 562).
 import importlib
 from typing import Any
 
+# Name -> where it is, and what it is called there.
 _HOMES = {
-    "load": "archspec.api",
-    "compile": "archspec.api",
-    "search": "archspec.api",
-    "open_store": "archspec.api",
+    "load": ("archspec.api", "load"),
+    "compile": ("archspec.api", "compile"),
+    "search": ("search", "run"),
+    "open_store": ("store", "open_store"),
 }
 
-__all__ = ["compile", "load", "open_store", "search"]  # noqa: F822 - resolved by __getattr__
+__all__ = ["compile", "load", "open_store", "search"]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'archspec' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    home, called = _HOMES[name]
+    return getattr(importlib.import_module(home), called)

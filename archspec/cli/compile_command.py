@@ -17,7 +17,9 @@ STAGES = {"lower": "lowering", "write": "writing", "weights": "writing weights",
 
 def command(
     spec: Annotated[str, typer.Argument(metavar="SPEC", help="spec file, zoo name, HF folder, GGUF or package")],
-    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="DIR", help="a new folder; ./NAME without it")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="DIR", help="a new folder; ./NAME without it")
+    ] = None,
     target: Annotated[str, typer.Option(help="torch or onnx")] = "torch",
     device: Annotated[str, typer.Option(help="cpu or cuda: what the package is meant for")] = "cpu",
     dtype: Annotated[str | None, typer.Option(help="fp32, bf16 or fp16; without it as the spec says")] = None,
@@ -74,18 +76,15 @@ def _shown(source: Source, folder: Path, options: Options) -> Compiled:
 
 def _tell(compiled: Compiled) -> None:
     report = compiled.report
-    console = Console(highlight=False)
-    console.print(f"{compiled.folder}: {report['name']} for {report['target']}, {report['dtype']}", markup=False)
-    done = [p for p in report["passes"] if p["matched"]]
-    for record in done:
-        error = record.get("error")
-        changed = f", changes outputs by {error:.1e}" if error is not None else ""
-        console.print(f"  {record['name']}: {record['matched']} of {record['expected']} places{changed}", markup=False)
+    typer.echo(f"{compiled.folder}: {report['name']} for {report['target']}, {report['dtype']}")
     for record in report["passes"]:
+        if record["matched"]:
+            error = record.get("error")
+            changed = f", changes outputs by {error:.1e}" if error is not None else ""
+            typer.echo(f"  {record['name']}: {record['matched']} of {record['expected']} places{changed}")
         for refusal in record["refused"]:
-            where = f"{refusal['graph']}/{refusal['node']}"
-            console.print(f"  {record['name']} left {where} alone: {refusal['reason']}", markup=False)
+            typer.echo(f"  {record['name']} left {refusal['graph']}/{refusal['node']} alone: {refusal['reason']}")
     size = sum(file.stat().st_size for file in compiled.files)
-    console.print(f"  {len(compiled.files)} files, {size / 1e6:.1f} MB: {', '.join(f.name for f in compiled.files)}", markup=False)
+    typer.echo(f"  {len(compiled.files)} files, {size / 1e6:.1f} MB: {', '.join(f.name for f in compiled.files)}")
     if report["weights"] is None:
-        console.print("  no weights: give --weights PATH or --init SEED to have them", markup=False)
+        typer.echo("  no weights: give --weights PATH or --init SEED to have them")

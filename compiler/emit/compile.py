@@ -8,11 +8,10 @@ from typing import Any
 
 from archspec.errors import InputError
 from archspec.interop.source import Source, open_weights_source
-from archspec.interop.tensor_map import TensorMap
 from archspec.spec import Resolved, dump, resolve, spec_hash, variant_hash
 from compiler import pipeline
 from compiler.cost.devices import device as known_device
-from compiler.cost.formats import FORMATS, Storage, with_dtype
+from compiler.cost.formats import Storage, with_dtype
 from compiler.cost.report import cost_of_program
 from compiler.emit.package import Package, versions
 from compiler.ir import text
@@ -54,7 +53,9 @@ class Compiled:
     report: Mapping[str, Any]
 
 
-def compile_spec(source: Source, folder: Path, options: Options = Options(), progress: Progress | None = None) -> Compiled:
+def compile_spec(
+    source: Source, folder: Path, options: Options = Options(), progress: Progress | None = None
+) -> Compiled:
     """Compile `source` into the new folder `folder`. InputError before anything is written if it cannot be done."""
     _check(options)
     say = progress or (lambda what, done, total: None)
@@ -96,8 +97,8 @@ def compile_spec(source: Source, folder: Path, options: Options = Options(), pro
 
 
 def default_dtype(source: Source, options: Options) -> str:
-    """The spec's own type; quantised weights become fp32, and so does whatever ONNX Runtime runs on a CPU."""
-    if options.target == "onnx" and options.device == "cpu":
+    """The spec's own type. fp32 where weights were quantised, and for what ONNX Runtime runs on a CPU."""
+    if source.kind == "gguf" or (options.target == "onnx" and options.device == "cpu"):
         return "fp32"
     stored = source.spec.precision.weights
     kinds = set(stored.values()) if isinstance(stored, dict) else {stored}
@@ -170,4 +171,4 @@ def _record(record: PassRecord, errors: Mapping[str, float | None]) -> dict[str,
     return record.to_json() | ({"error": errors[record.name]} if record.name in errors else {})
 
 
-__all__ = ["DTYPES", "FORMATS", "TARGETS", "Compiled", "Options", "TensorMap", "compile_spec"]
+__all__ = ["DTYPES", "TARGETS", "Compiled", "Options", "compile_spec"]

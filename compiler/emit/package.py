@@ -54,7 +54,8 @@ class Package:
     def finish(self, report: Mapping[str, Any]) -> None:
         """Write report.json with size and SHA-256 of every other file, and move the folder to its place."""
         files = {
-            file.name: {"bytes": file.stat().st_size, "sha256": sha256(file)} for file in sorted(self.temporary.iterdir())
+            file.name: {"bytes": file.stat().st_size, "sha256": sha256(file)}
+            for file in sorted(self.temporary.iterdir())
         }
         self.write("report.json", json.dumps({**report, "files": files}, indent=1) + "\n")
         if self.folder.exists():

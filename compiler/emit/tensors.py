@@ -1,4 +1,4 @@
-"""The tensors of a package: read or drawn one at a time, packed as the passes say, cast; and the probe made with them."""
+"""The tensors of a package: read or drawn one at a time, packed as the passes say, cast; and the probe."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -66,7 +66,9 @@ class Recipes(Mapping[str, Tensor]):
 class Tensors(Recipes):
     """The tensors that the rewritten program reads, in the package's type."""
 
-    def __init__(self, plain: Program, program: Program, recipes: Mapping[str, Recipe], source: TensorSource, dtype: str) -> None:
+    def __init__(
+        self, plain: Program, program: Program, recipes: Mapping[str, Recipe], source: TensorSource, dtype: str
+    ) -> None:
         """recipes: paths of the unrewritten program over names in `source`."""
         self.plain, self.program, self.dtype = plain, program, dtype
         self.original = recipes
@@ -101,7 +103,9 @@ class Tensors(Recipes):
         passes = pipeline.select(names)
         if sum(_size(param.shape) for param in short.parameter_paths().values()) > FLOAT64_LIMIT:
             return {p.name: None for p in passes}
-        params = dict(Recipes({path: self.original[path] for path in short.parameter_paths()}, self.source, torch.float64))
+        params = dict(
+            Recipes({path: self.original[path] for path in short.parameter_paths()}, self.source, torch.float64)
+        )
         found = compare(short, params, probe_inputs(short), passes)
         return {error.name: error.since_start.relative for error in found.passes}
 
@@ -143,7 +147,9 @@ def _of_package(plain: Program, source: TensorSource) -> TensorMap:
         return TensorMap({path: Stored(path) for path in plain.parameter_paths()})
     packed = pipeline.run(plain)[0].stored_recipes()
     if not set(packed) <= set(shapes):
-        raise InputError("the tensors are neither under the paths of this spec nor packed by all passes", source=str(source.path))
+        raise InputError(
+            "the tensors are neither under the paths of this spec nor packed by all passes", source=str(source.path)
+        )
     return TensorMap(invert(packed, {path: param.shape for path, param in plain.parameter_paths().items()}))
 
 

@@ -1,9 +1,11 @@
 """The whole file: constants, helpers, layers, model, load. Formatted, readable, importing torch only."""
 
+import re
 from collections.abc import Sequence
 
 from archspec.errors import InputError
 from compiler.emit.torch.layer import check_paths
+from compiler.emit.torch.layout import wrap
 from compiler.emit.torch.model import ModelWriter
 from compiler.emit.torch.names import comment, quoted
 from compiler.emit.torch.source import closure
@@ -36,8 +38,10 @@ def write_model(program: Program, end_ids: Sequence[int] = ()) -> str:
         *(f"{name} = {expression}" for name, expression in file.constants.items()),
     ]
     functions = [text for _, text in file.functions.values()]
-    body = [_docstring(program), IMPORTS, "\n".join(head), *pieces, *functions, *classes, LOAD, _main(model)]
-    return "\n\n\n".join(body).replace("\n\n\nimport", "\n\nimport", 1) + "\n"
+    classes = ["\n".join(short for line in text.split("\n") for short in wrap(line)) for text in classes]
+    body = "\n\n\n".join([*pieces, *functions, *classes, LOAD, MAIN])
+    start = [_docstring(program), _imports(body), "\n".join(head)]
+    return "\n\n".join(start) + f"\n\n\n{body}\n"
 
 
 def _docstring(program: Program) -> str:
@@ -52,18 +56,26 @@ B batch, S new tokens, T all tokens so far, K keys looked at, H heads, G key/val
 from __future__ import annotations'''
 
 
-IMPORTS = """import json
-import math
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import Any
+def _imports(text: str) -> str:
+    """The imports that `text` needs."""
+    used = set(re.findall(r"[A-Za-z_]\w*", text))
+    abstract = ", ".join(name for name in ("Callable", "Iterator", "Sequence") if name in used)
+    lines = [
+        *(f"import {name}" for name in ("json", "math") if name in used),
+        *([f"from collections.abc import {abstract}"] if abstract else []),
+        "from pathlib import Path",
+        *(["from typing import Any"] if "Any" in used else []),
+        "",
+        "import torch",
+        "import torch.nn.functional as F",
+        "from torch import Tensor, nn",
+    ]
+    return "\n".join(lines)
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn"""
 
-LOAD = '''def load(path: str | Path | None = None, device: str = "cpu", dtype: torch.dtype | None = None,
-         compile: bool = False) -> Model:
+LOAD = '''def load(
+    path: str | Path | None = None, device: str = "cpu", dtype: torch.dtype | None = None, compile: bool = False
+) -> Model:
     """The model with the weights in folder `path` (that of this file), ready to run.
 
     dtype: another type than the stored one. compile: let torch.compile build each kind of layer (needs a C++ compiler).
@@ -78,8 +90,7 @@ LOAD = '''def load(path: str | Path | None = None, device: str = "cpu", dtype: t
     return model'''
 
 
-def _main(model: ModelWriter) -> str:
-    return '''def main() -> None:
+MAIN = '''def main() -> None:
     """Build the model, with its weights if they are here, and run one step on random ids."""
     here = Path(__file__).parent
     found = (here / "weights.safetensors").exists() or (here / "weights.safetensors.index.json").exists()

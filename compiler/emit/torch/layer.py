@@ -83,7 +83,7 @@ def declared(shapes: dict[str, tuple[int, ...]], indent: str = "        ") -> li
     if not shapes:
         return []
     items = [f"{indent}    {quoted(path)}: {shape!r}," for path, shape in shapes.items()]
-    return [f"{indent}declare(self, {{", *items, f"{indent}}})"]
+    return [f"{indent}shapes = {{", *items, f"{indent}}}", f"{indent}declare(self, shapes)"]
 
 
 def cache_text(tensor: StateTensor) -> str:
@@ -106,4 +106,3 @@ def check_paths(program: Program) -> None:
     for template in program.params:
         if not all((own_path(template) or template).split(".")):
             raise NotImplementedError(f"the parameter path {quoted(template)}")
-

@@ -66,7 +66,9 @@ class ModelWriter:
         made = {v for node in self.source.nodes for v in node.outputs} | set(self.source.inputs)
         return list(dict.fromkeys(v for node in self.output.nodes for v in node.inputs if v in made))
 
-    def _part(self, part: Part, steps: bool, handed: dict[str, str]) -> tuple[list[str], dict[str, str], dict[str, str]]:
+    def _part(
+        self, part: Part, steps: bool, handed: dict[str, str]
+    ) -> tuple[list[str], dict[str, str], dict[str, str]]:
         """Lines, arguments (argument -> annotation and default), and the variable of each value."""
         w = Writer(self.file, self.program.main, "self", steps)
         w.names.update(handed)
@@ -91,7 +93,8 @@ class ModelWriter:
 
     def _inputs(self, w: Writer, part: Part) -> dict[str, str]:
         """Arguments of the pass; checks them and turns masks into `real` tokens."""
-        main, arguments = self.program.main, {}
+        main = self.program.main
+        arguments: dict[str, str] = {}
         for name in part.inputs:
             kind = self.program.optional.get(name)
             argument = unique(identifier(name, "input"), {*arguments, *w.names.values()})
@@ -118,7 +121,10 @@ class ModelWriter:
                 arguments[argument] = "Tensor | None"
                 w.inputs_given[node.attrs["given"]] = argument
         if w.steps:
-            ids, real = w.names[part.inputs[0]], next((w.names[n] for n in part.inputs if w.names[n].startswith("real")), "None")
+            ids, real = (
+                w.names[part.inputs[0]],
+                next((w.names[n] for n in part.inputs if w.names[n].startswith("real")), "None"),
+            )
             w.lines += ["if state is not None:", f"    state.take({ids}, {real})"]
         w.used |= set(arguments)
         return arguments
@@ -233,7 +239,9 @@ class ModelWriter:
         others = [item for item in rest if item not in mask + positions]
         lines = []
         if self.source.nodes:
-            given = ", ".join(f"{n}: {t}" + (" = None" if "None" in t else "") for n, t in self.source_arguments.items())
+            given = ", ".join(
+                f"{n}: {t}" + (" = None" if "None" in t else "") for n, t in self.source_arguments.items()
+            )
             lines += [f"    def encode(self, {given}) -> tuple[Tensor | None, ...]:"]
             lines += ['        """Run the source stacks once; the result goes to `new_state`."""']
             lines += [f"        {line}" for line in self.source_body]
@@ -241,12 +249,10 @@ class ModelWriter:
         head = [*first, *mask, *positions]
         names = ", ".join(f"{n}: {t}" for n, t in head)
         more = "".join(f", {n}: {t} = None" for n, t in others)
-        if self.steps:
-            encoded = ", encoded: tuple[Tensor | None, ...]" if self.source.nodes else ""
-            lines += [f"    def run(self, {names}{encoded}, state: State | None, last: int | None{', *' if more else ''}{more}) -> Tensor:"]
-        else:
-            encoded = "encoded: tuple[Tensor | None, ...], " if self.source.nodes else ""
-            lines += [f"    def run(self, {encoded}{names}{', *' if more else ''}{more}) -> Tensor:"]
+        encoded = "encoded: tuple[Tensor | None, ...]" if self.source.nodes else ""
+        state = "state: State | None, last: int | None" if self.steps else ""
+        given = ", ".join(part for part in (encoded, names, state, f"*{more}" if more else "") if part)
+        lines += [f"    def run(self, {given}) -> Tensor:"]
         if self.source.nodes:
             lines += [f"        ({', '.join(self.handed)},) = encoded"]
         lines += [f"        {line}" for line in returned(self.body, self.result)]
@@ -259,7 +265,11 @@ class ModelWriter:
         return lines
 
     def _position_arguments(self) -> set[str]:
-        return {identifier(n.attrs["given"], "input") for n in self.output.nodes if n.op == "positions" and n.attrs.get("given")}
+        return {
+            identifier(n.attrs["given"], "input")
+            for n in self.output.nodes
+            if n.op == "positions" and n.attrs.get("given")
+        }
 
 
 def returned(body: list[str], result: str) -> list[str]:

@@ -1,12 +1,12 @@
-"""Names of a spec in generated Python: identifiers are made, never copied; anything else is a quoted string or a comment."""
+"""Names of a spec in generated Python: identifiers are made, never copied; else a quoted string or a comment."""
 
 import keyword
 import re
 from collections.abc import Iterable
 
 # Attributes of nn.Module and names that the generated file uses itself: a spec's name never takes their place.
-TAKEN = frozenset(
-    """add_module apply bfloat16 buffers call_super_init children compile cpu cuda double dump_patches eval extra_repr
+_WORDS = """
+    add_module apply bfloat16 buffers call_super_init children compile cpu cuda double dump_patches eval extra_repr
     float forward get_buffer get_extra_state get_parameter get_submodule half ipu load_state_dict modules mtia
     named_buffers named_children named_modules named_parameters parameters register_backward_hook register_buffer
     register_forward_hook register_forward_pre_hook register_full_backward_hook register_full_backward_pre_hook
@@ -14,8 +14,9 @@ TAKEN = frozenset(
     register_state_dict_post_hook register_state_dict_pre_hook requires_grad_ set_extra_state set_submodule
     share_memory state_dict to to_empty train training type xpu zero_grad
     torch nn F Tensor math json Path Any Callable Iterator Sequence self state last past held caches layer encoded i j
-    table dtype generate step new_state encode run stream load main none true false weight bias hold demonstrate""".split()
-)
+    table dtype generate step new_state encode run stream load main none true false weight bias hold demonstrate
+"""
+TAKEN = frozenset(_WORDS.split())
 
 
 def identifier(name: str, fallback: str = "value") -> str:

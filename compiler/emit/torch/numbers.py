@@ -10,4 +10,4 @@ def floats(values: list[float], indent: int = 4, width: int = 116) -> str:
             lines.append(line.rstrip())
             line = " " * indent
         line += item
-    return "(\n" + "\n".join([*lines, line.rstrip()]) + "\n)"
+    return "(\n" + "\n".join([*lines, line.rstrip()]) + "\n)  # fmt: skip"

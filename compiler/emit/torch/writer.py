@@ -209,9 +209,7 @@ class Writer:
 
     def last_use(self, node: Node, value: str) -> bool:
         """Whether nothing after `node` reads `value`."""
-        if value in self.graph.outputs or self.graph.users(value)[-1] is not node:
-            return False
-        return True
+        return value not in self.graph.outputs and self.graph.users(value)[-1] is node
 
     def shape(self, value: str) -> str:
         return comment("(" + ", ".join(map(str, self.type(value).shape)) + ")")

@@ -4,8 +4,9 @@ import torch
 from torch import Tensor
 
 
-def alibi(slopes: Tensor, real: Tensor | None, x: Tensor, j: Tensor | None = None,
-          rounded: torch.dtype | None = None) -> Tensor:  # fmt: skip
+def alibi(
+    slopes: Tensor, real: Tensor | None, x: Tensor, j: Tensor | None = None, rounded: torch.dtype | None = None
+) -> Tensor:
     """Slope of the head times the key's number among unpadded tokens: slopes (H,), real (B, T) -> (B|1, H, 1, K).
 
     j (K,): tokens of the keys (None: all in order). rounded: slopes, numbers and product are rounded to this type.

@@ -36,7 +36,8 @@ def write(w: Writer, node: Node) -> None:
         norm = importlib.import_module(f"compiler.ops.{norms['norm']}.write_torch")
         for name, part in ((q, "q_norm"), (k, "k_norm")):
             weight, bias = (
-                w.param(node, f"{part}.{role}") if f"{part}.{role}" in node.params else "" for role in ("weight", "bias")
+                w.param(node, f"{part}.{role}") if f"{part}.{role}" in node.params else ""
+                for role in ("weight", "bias")
             )
             w.line(f"{name} = {norm.call(w, name, width, norms, weight, bias)}")
     if rope is not None:

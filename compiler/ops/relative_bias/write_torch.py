@@ -9,9 +9,9 @@ def write(w: Writer, node: Node) -> None:
     w.helper("distances")
     if w.steps:
         span = span_of(w, node)
-        offset, inputs = f"distances({span}.i, {span}.j)", ()
+        offset, inputs = f"distances({span}.i, {span}.j)", []
     else:
-        offset, inputs = "distances(*[torch.arange({0}.shape[1], device={0}.device)] * 2)", (w.stream,)
+        offset, inputs = "distances(*[torch.arange({0}.shape[1], device={0}.device)] * 2)", [w.stream]
     distance = node.attrs["distance"]
     match distance["type"]:
         case "log_buckets":

@@ -33,7 +33,12 @@ def turn_pairs(x: Tensor, rope: tuple[Tensor, Tensor]) -> Tensor:
     return (x * cos + swapped * sin).to(x.dtype)
 
 
-def turn_part(turn: Callable[[Tensor, tuple[Tensor, Tensor]], Tensor], x: Tensor, rope: tuple[Tensor, Tensor],
-              start: int, stop: int) -> Tensor:  # fmt: skip
+def turn_part(
+    turn: Callable[[Tensor, tuple[Tensor, Tensor]], Tensor],
+    x: Tensor,
+    rope: tuple[Tensor, Tensor],
+    start: int,
+    stop: int,
+) -> Tensor:
     """Turn the slice start:stop of each head; the rest stays."""
     return torch.cat((x[..., :start], turn(x[..., start:stop], rope), x[..., stop:]), -1)

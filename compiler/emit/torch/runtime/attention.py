@@ -22,8 +22,15 @@ class Span:
     something else, rule(i (S, 1), j (1, K)) says what is visible. real: (B, S) False at padding of the new tokens.
     """
 
-    def __init__(self, state: State | None, real: Tensor | None, x: Tensor, limit: int | None = None,
-                 window: int | None = None, rule: Callable[[Tensor, Tensor], Tensor] | None = None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        state: State | None,
+        real: Tensor | None,
+        x: Tensor,
+        limit: int | None = None,
+        window: int | None = None,
+        rule: Callable[[Tensor, Tensor], Tensor] | None = None,
+    ) -> None:
         new, device = x.shape[1], x.device
         self.mask: Tensor | None = None  # (B|1, H|1, S, K), added to the scores
         self.causal = False  # the attention kernel hides what comes later
@@ -85,12 +92,12 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, s
         # One token: the heads that share a key are rows of one product, so nothing is repeated.
         y = F.scaled_dot_product_attention(q.reshape(b, groups, heads // groups, -1), k, v, mask, scale=scale)
         return y.reshape(b, heads, 1, -1)
-    return F.scaled_dot_product_attention(
-        q, k, v, mask, is_causal=causal, scale=scale, enable_gqa=heads > groups
-    )
+    return F.scaled_dot_product_attention(q, k, v, mask, is_causal=causal, scale=scale, enable_gqa=heads > groups)
 
 
-def attend_capped(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, scale: float, cap: float) -> Tensor:
+def attend_capped(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, scale: float, cap: float
+) -> Tensor:
     """The same with scores cap · tanh(scores / cap) before the mask; a row that sees nothing gives zeros."""
     groups = q.shape[1] // k.shape[1]
     k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
@@ -112,9 +119,10 @@ def padding_mask(real: Tensor | None, x: Tensor) -> Tensor | None:
     return torch.zeros((), dtype=x.dtype, device=x.device).where(real[:, None, None, :], float("-inf"))
 
 
-def visible_mask(real: Tensor | None, x: Tensor, rule: Callable[[Tensor, Tensor], Tensor],
-                 empty_rows_see_all: bool = False) -> Tensor:  # fmt: skip
-    """What hides keys from queries: rule(i (S, 1), j (1, S)) and real (B, S) -> (B|1, H|1, S, S), added to the scores."""
+def visible_mask(
+    real: Tensor | None, x: Tensor, rule: Callable[[Tensor, Tensor], Tensor], empty_rows_see_all: bool = False
+) -> Tensor:
+    """What hides keys from queries, added to the scores: rule(i (S, 1), j (1, S)), real (B, S) -> (B|1, H|1, S, S)."""
     at = torch.arange(x.shape[1], device=x.device)
     visible = rule(at[:, None], at[None, :])
     visible = visible[(None,) * (4 - visible.dim())].expand(-1, -1, len(at), len(at))

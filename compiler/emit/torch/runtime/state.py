@@ -34,7 +34,7 @@ class State:
 
 
 def check_ids(ids: Tensor, rows: int, name: str) -> None:
-    """ValueError unless ids is (B, S) of whole numbers below `rows`; values on a GPU are left to the kernel's own check."""
+    """ValueError unless ids is (B, S) of whole numbers below `rows`; on a GPU the kernel checks the values."""
     if ids.dim() != 2 or ids.is_floating_point() or ids.numel() == 0:
         raise ValueError(f"{name} must be whole numbers (batch, tokens), found {ids.dtype} {tuple(ids.shape)}")
     if ids.device.type == "cpu" and not torch.compiler.is_compiling():
@@ -69,7 +69,7 @@ class Base(nn.Module):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Base:
         """Moves and casts parameters; tables move but stay float64."""
         tables = dict(self._buffers)
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        super()._apply(fn, recurse)
         for name, table in tables.items():
             moved = self._buffers[name]
             if table is not None and moved is not None:
@@ -87,16 +87,28 @@ class Stepping(Base):
 
     end_ids: tuple[int, ...] = ()  # generation stops at these
 
-    def run(self, ids: Tensor, mask: Tensor | None, positions: Tensor | None, state: State | None, last: int | None,
-            **others: Tensor | None) -> Tensor:  # fmt: skip
+    def run(
+        self,
+        ids: Tensor,
+        mask: Tensor | None,
+        positions: Tensor | None,
+        state: State | None,
+        last: int | None,
+        **others: Tensor | None,
+    ) -> Tensor:
         raise NotImplementedError
 
     def caches(self, batch: int, length: int) -> list[list[Tensor]]:
         raise NotImplementedError
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, position_ids: Tensor | None = None,
-                **others: Tensor | None) -> Tensor:  # fmt: skip
-        """All tokens at once: input_ids (B, S), attention_mask (B, S) with 0 at padding -> logits (B, S, vocabulary)."""
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        **others: Tensor | None,
+    ) -> Tensor:
+        """All tokens at once: input_ids (B, S), attention_mask (B, S) with 0 at padding -> (B, S, vocabulary)."""
         return self.run(input_ids, attention_mask, position_ids, None, None, **others)
 
     @torch.no_grad()
@@ -108,9 +120,15 @@ class Stepping(Base):
         return State(self.caches(batch_size, max_length), batch_size, max_length, device)
 
     @torch.no_grad()
-    def step(self, input_ids: Tensor, state: State, attention_mask: Tensor | None = None,
-             position_ids: Tensor | None = None, last: int | None = None,
-             **others: Tensor | None) -> tuple[Tensor, State]:  # fmt: skip
+    def step(
+        self,
+        input_ids: Tensor,
+        state: State,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        last: int | None = None,
+        **others: Tensor | None,
+    ) -> tuple[Tensor, State]:
         """Run any number of new tokens on from `state` (changed in place): logits (B, S, vocabulary) and the state.
 
         attention_mask: (B, S) of the new tokens or (B, T) of all so far, 0 at padding. last: give the logits of the
@@ -119,9 +137,16 @@ class Stepping(Base):
         return self.run(input_ids, attention_mask, position_ids, state, last, **others), state
 
     @torch.no_grad()
-    def stream(self, input_ids: Tensor, max_new_tokens: int, attention_mask: Tensor | None = None,
-               temperature: float = 0.0, top_p: float = 1.0, seed: int | None = None,
-               end_ids: tuple[int, ...] | None = None) -> Iterator[Tensor]:  # fmt: skip
+    def stream(
+        self,
+        input_ids: Tensor,
+        max_new_tokens: int,
+        attention_mask: Tensor | None = None,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        end_ids: tuple[int, ...] | None = None,
+    ) -> Iterator[Tensor]:
         """New ids (B,) one step at a time; a row that has ended repeats its last id. See `generate`."""
         ends = self.end_ids if end_ids is None else end_ids
         state = self.new_state(len(input_ids), input_ids.shape[1] + max_new_tokens)
@@ -141,16 +166,22 @@ class Stepping(Base):
                 return
             last_id, ids, mask = chosen, chosen[:, None], None
 
-    def generate(self, input_ids: Tensor, max_new_tokens: int, attention_mask: Tensor | None = None,
-                 temperature: float = 0.0, top_p: float = 1.0, seed: int | None = None,
-                 end_ids: tuple[int, ...] | None = None) -> Tensor:  # fmt: skip
+    def generate(
+        self,
+        input_ids: Tensor,
+        max_new_tokens: int,
+        attention_mask: Tensor | None = None,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        end_ids: tuple[int, ...] | None = None,
+    ) -> Tensor:
         """Prompt and new ids (B, S + new). Greedy at temperature 0; pads on the left where rows differ in length.
 
         Stops when every row has met an end id (`end_ids`: other ones than the model's own, () for none).
         """
         new = list(self.stream(input_ids, max_new_tokens, attention_mask, temperature, top_p, seed, end_ids))
         return torch.cat([input_ids, *(ids[:, None] for ids in new)], 1)
-
 
     def demonstrate(self, vocabulary: int) -> str:
         """One step on random ids, told."""
@@ -169,8 +200,13 @@ class Whole(Base):
     def run(self, ids: Tensor, mask: Tensor | None, positions: Tensor | None, **others: Tensor | None) -> Tensor:
         raise NotImplementedError
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, position_ids: Tensor | None = None,
-                **others: Tensor | None) -> Tensor:  # fmt: skip
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        **others: Tensor | None,
+    ) -> Tensor:
         """input_ids (B, S), attention_mask (B, S) with 0 at padding -> (B, S, ...)."""
         return self.run(input_ids, attention_mask, position_ids, **others)
 

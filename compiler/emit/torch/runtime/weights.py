@@ -45,7 +45,9 @@ def read_weights(folder: Path, device: str | torch.device, dtype: torch.dtype | 
         names = sorted(set(json.loads(index.read_text())["weight_map"].values()))
     missing = [name for name in names if not (folder / name).exists()]
     if missing:
-        raise FileNotFoundError(f"{folder}: {missing[0]} is missing; compile with --weights, or use --init for random ones")
+        raise FileNotFoundError(
+            f"{folder}: {missing[0]} is missing; compile with --weights, or use --init for random ones"
+        )
     tensors: dict[str, torch.Tensor] = {}
     for name in names:
         tensors.update({k: v.to(dtype or v.dtype) for k, v in load_file(folder / name, device=str(device)).items()})

@@ -1,0 +1,62 @@
+"""Long lines broken as the usual formatter breaks them: the outermost brackets open, then one argument a line."""
+
+WIDTH = 120
+OPEN, CLOSE = "([{", ")]}"
+
+
+def wrap(line: str) -> list[str]:
+    """One line of generated code, its trailing shape comment kept; a line that fits is left alone."""
+    code, mark, shape = line.rpartition("  # ")
+    if not mark:
+        code, shape = line, ""
+    if len(line) <= WIDTH:
+        return [line]
+    indent = " " * (len(code) - len(code.lstrip()))
+    if len(code) <= WIDTH:
+        return [f"{indent}# {shape}", code] if shape else [code]
+    start, stop = _outermost(code)
+    if start is None or stop is None:
+        return [line]
+    inside = code[start + 1 : stop]
+    first, last = code[: start + 1], indent + code[stop:] + (f"  # {shape}" if shape else "")
+    one = f"{indent}    {inside.rstrip(', ')}"
+    if len(one) <= WIDTH and not code.lstrip().startswith("def "):
+        return [first, one, last]
+    return [first, *(w for part in arguments(inside) for w in wrap(f"{indent}    {part},")), last]
+
+
+def arguments(text: str) -> list[str]:
+    """The parts between the commas that no bracket or quote holds."""
+    parts, depth, quote, start = [], 0, "", 0
+    for i, c in enumerate(text):
+        if quote:
+            quote = "" if c == quote and text[i - 1] != "\\" else quote
+        elif c in "\"'":
+            quote = c
+        elif c in OPEN:
+            depth += 1
+        elif c in CLOSE:
+            depth -= 1
+        elif c == "," and depth == 0:
+            parts.append(text[start:i].strip())
+            start = i + 1
+    return [p for p in (*parts, text[start:].strip()) if p]
+
+
+def _outermost(code: str) -> tuple[int | None, int | None]:
+    """The widest bracket pair of the line that nothing encloses."""
+    best: tuple[int | None, int | None] = (None, None)
+    depth, quote, start = 0, "", 0
+    for i, c in enumerate(code):
+        if quote:
+            quote = "" if c == quote and code[i - 1] != "\\" else quote
+        elif c in "\"'":
+            quote = c
+        elif c in OPEN:
+            start = i if depth == 0 else start
+            depth += 1
+        elif c in CLOSE:
+            depth -= 1
+            if depth == 0 and (best[0] is None or best[1] is None or i - start > best[1] - best[0]):
+                best = (start, i)
+    return best
