@@ -59,6 +59,29 @@ def encoder(positions: Any = "index", norm: dict[str, Any] = LAYER) -> dict[str,
     return {"archspec": 1, "name": "tiny-encoder", "vocab_size": 97, "max_length": 64, "stacks": {"encoder": stack}}
 
 
+def encoder_decoder() -> dict[str, Any]:
+    """Two stacks: one table of biases for all layers of a stack, cross attention, a tied and scaled head."""
+    tokens = {"type": "tokens", "weights": "/vocab"}
+    buckets = {"type": "log_buckets", "buckets": 8, "max": 20}
+    mlp = {"type": "mlp", "d_ff": 96, "activation": "relu"}
+
+    def heads(name: str, distance: dict[str, Any], **more: Any) -> dict[str, Any]:
+        return attention(scale=1, position=[{"type": "relative_bias", "weights": name, "distance": distance}], **more)
+
+    source = [heads("/encoder_bias", buckets, mask="full"), mlp]
+    target = [heads("/decoder_bias", buckets | {"sides": 1}), attention(mask="full", source="encoder", scale=1), mlp]
+    stacks = {
+        name: {"d_model": 64, "input": given, "blocks": {"main": [{"pre_norm": RMS, "op": op} for op in body]},
+               "layers": [{"repeat": 2, "of": ["main"]}], "final_norm": RMS}
+        for name, given, body in (
+            ("encoder", {"sum": [tokens]}, source),
+            ("decoder", {"name": "target", "sum": [tokens | {"name": "decoder_input_ids"}]}, target),
+        )
+    }  # fmt: skip
+    head = {"logits": {"type": "linear", "weights": "/vocab", "scale": "=1/sqrt(d_model)"}}
+    return {"archspec": 1, "name": "tiny-pair", "vocab_size": 97, "max_length": 64, "stacks": stacks, "head": head}
+
+
 WINDOW = {"type": "window", "behind": 3}
 LLAMA3 = {"type": "llama3", "factor": 8.0, "low": 1.0, "high": 4.0, "original_length": 16}
 ROPE = [{"type": "rope"}]
@@ -98,11 +121,17 @@ SPECS: dict[str, dict[str, Any]] = {
     "residual factors": decoder(
         attention(position=ROPE), branch={"residual": {"type": "add", "keep": 0.5, "scale": 2}}
     ),
+    "sinusoid, parallel": decoder(attention(), MLP, LAYER, ["sinusoid"]),
+    "last row": decoder(attention(position=ROPE), head={"read": "last", "logits": "linear"}),
+    "mean row, hidden": decoder(attention(position=ROPE), head={"read": "mean", "then": [LAYER]}),
+    "encoder and decoder": encoder_decoder(),
     "bert": encoder(),
     "roberta": encoder({"type": "count_nonpad", "pad_id": 1}, LAYER | {"eps": 1e-12}),
 }
 SPECS["counted positions"]["stacks"]["decoder"]["input"]["positions"] = "count_mask"
-ENCODERS = ("bert", "roberta")
+_stack = SPECS["sinusoid, parallel"]["stacks"]["decoder"]
+_stack["blocks"]["main"] = [{"parallel": [{"op": attention()}, {"op": MLP}], "pre_norm": LAYER}]
+STEPLESS = ("bert", "roberta", "last row", "mean row, hidden", "encoder and decoder")
 
 
 @cache
@@ -141,15 +170,19 @@ def open_model(folder: Path) -> ort.InferenceSession:
 
 def call(session: ort.InferenceSession, past: dict[str, Any] | None = None, **inputs: Any) -> dict[str, np.ndarray]:
     """Outputs by name. Inputs that are not given: masks of ones, zeros, an empty past."""
-    batch, length = np.asarray(inputs["input_ids"]).shape
+    lengths = {
+        name.removesuffix("input_ids"): np.asarray(given).shape[1] for name, given in inputs.items() if "ids" in name
+    }
+    batch = len(inputs["input_ids"])
     feed = {k: np.asarray(v) for k, v in inputs.items()} | (past or {})
     for given in session.get_inputs():
         if given.name.startswith("past_key_values"):
             feed.setdefault(given.name, np.zeros((batch, given.shape[1], 0, given.shape[3]), np.float32))
-        elif given.name == "attention_mask":
+        elif given.name.endswith("attention_mask"):
+            length = lengths[given.name.removesuffix("attention_mask")]
             feed.setdefault(given.name, np.ones((batch, length), np.int64))
         else:
-            feed.setdefault(given.name, np.zeros((batch, length), np.int64))
+            feed.setdefault(given.name, np.zeros((batch, lengths[""]), np.int64))
     return dict(zip([o.name for o in session.get_outputs()], session.run(None, feed), strict=True))
 
 

@@ -20,8 +20,14 @@ def write(w: Writer, node: Node) -> str:
         w.refuse("a bias by distance needs the spec's max_length")
     distance = dict(node.attrs["distance"])
     rows = w.shared(key_of("distance", distance, [new, total]), lambda m: _rows(m, distance, new, total, longest))
-    bias = w.op("Gather", w.param("weight"), rows, axis=0)  # (S, T, H)
-    return w.op("Unsqueeze", w.op("Transpose", bias, perm=[2, 0, 1]), w.ints(0))
+
+    def bias(by: Writer) -> str:
+        looked_up = by.op("Gather", by.param("weight"), rows, axis=0)  # (S, T, H)
+        return by.op("Unsqueeze", by.op("Transpose", looked_up, perm=[2, 0, 1]), by.ints(0))
+
+    table = node.params["weight"]
+    # A table that all layers share gives one bias for all of them.
+    return bias(w) if table.startswith("{") else w.shared(key_of("relative_bias", table, rows), bias)
 
 
 def _rows(m: Writer, distance: dict[str, Any], new: Dim, total: Dim, longest: int) -> str:
