@@ -1,7 +1,7 @@
 """Roofline speed, operation by operation.
 
 At most: an operation takes the longer of computing and moving its bytes at the sheet's rates. Expected: both at the
-rates that programs reach, added up, plus a launch for each operation and a fixed cost for each step.
+rates that programs reach and overlapped in part, plus a launch for each operation and a fixed cost for each step.
 """
 
 from collections.abc import Iterable
@@ -32,7 +32,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Time:
-    """Seconds of one pass. Computing and moving are added up: kernels overlap them only in part (see calibration)."""
+    """Seconds of one pass. Kernels overlap computing and moving only in part (see calibration)."""
 
     compute: float
     memory: float
@@ -101,8 +101,11 @@ def time(done: Iterable[Work], device: Device, rate: float, e: Efficiency) -> Ti
     """Expected seconds of one pass; `rate`: floating-point operations a second of the device in this type."""
     compute = memory = launches = 0.0
     for w in done:
-        compute += w.runs * w.flops / (rate * (e.attention if w.attends else e.compute))
-        memory += w.runs * w.bytes / (device.bandwidth * (e.experts if w.routed else e.memory))
+        computing = w.runs * w.flops / (rate * (e.attention if w.attends else e.compute))
+        moving = w.runs * w.bytes / (device.bandwidth * (e.experts if w.routed else e.memory))
+        hidden = e.overlap * min(computing, moving)
+        compute += computing - (hidden if computing < moving else 0)
+        memory += moving - (hidden if moving <= computing else 0)
         launches += w.runs
     return Time(compute, memory, launches * e.launch_seconds + e.step_seconds)
 

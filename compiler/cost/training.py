@@ -68,10 +68,12 @@ def saved_bytes(graph: Graph, env: Env, storage: Storage) -> int:
         if node.op == "repeat":
             continue
         op = ops.get(node.op)
-        if "inputs" in op.saves:
+        kept = op.kept(node.attrs)
+        if "inputs" in kept:
             saved |= dict.fromkeys(root[v] for v in node.inputs if v)
-        if "outputs" in op.saves:
+        if "outputs" in kept:
             saved |= dict.fromkeys(root[v] for v in node.outputs)
+        if len(kept) == 2:  # an attention: the logarithm of each row's sum too
             rows += _rows(graph, node.outputs[0], env)
     floats = (graph.types[v] for v in saved if graph.types[v].dtype not in ("int", "bool"))
     return sum(t.elements(env) * storage.value_bytes(t.dtype) for t in floats) + 4 * rows

@@ -43,7 +43,7 @@ class Op:
     name: str = ""
     fields: Mapping[str, Any] = {}  # attribute -> default; REQUIRED marks one without default
     n_inputs: tuple[int, int | None] = (1, 1)  # fewest, most (None: any)
-    saves: tuple[str, ...] = ("inputs",)  # what a backward pass keeps: "inputs", "outputs", both or nothing
+    saves: tuple[str, ...] = ("inputs",)  # what a backward pass keeps, unless `kept` looks closer
     view: bool = False  # the outputs are views of the first input: no memory, no work
 
     def infer(self, inputs: Sequence[TensorType], attrs: Attrs) -> tuple[TensorType, ...]:
@@ -65,6 +65,10 @@ class Op:
         """Elements of a parameter that `tokens` tokens together read: all, the rows asked for, or the experts chosen
         (distinct ones, if tokens choose evenly and apart)."""
         return prod(shape) * (1 - (1 - self.active_share(attrs)) ** tokens)
+
+    def kept(self, attrs: Attrs) -> tuple[str, ...]:
+        """What a backward pass keeps of this node: "inputs", "outputs"."""
+        return self.saves
 
     def inside(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> int:
         """Elements of values that exist only while the node runs, however it is written."""
