@@ -1,14 +1,14 @@
-"""The front door: one file per command, loaded only when that command is asked for, so that every command starts fast."""
+"""The front door: one file per command, imported only when that command is asked for; so each starts fast."""
 
 import importlib
 import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
 
-import click
 import typer
-from typer.core import TyperGroup
-from typer.main import get_command as typer_command
 
 from archspec.errors import InputError, NoAnswer
+from archspec.version import VERSION
 
 # The order of the road: declared, checked, costed, compiled, run, searched, queried.
 COMMANDS = {
@@ -32,48 +32,45 @@ COMMANDS = {
 }
 
 
-class LazyGroup(TyperGroup):
-    """Commands by name; the module `archspec.cli.<name>_command` is imported when its command runs."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"archspec.cli.{cmd_name}_command")
-        single = typer.Typer(add_completion=False, rich_markup_mode="rich")
-        single.command(name=cmd_name)(module.command)
-        command = typer_command(single)
-        command.name = cmd_name
-        return command
-
-    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        width = max(map(len, COMMANDS))
-        click.echo("Usage: archspec COMMAND [ARGS]...   (archspec COMMAND --help shows examples)\n")
-        click.echo("One description of a language-model architecture, validated, costed, compiled, run, searched, stored.\n")
-        for name, text in COMMANDS.items():
-            click.echo(f"  {name:<{width}}  {text}")
-
-
-app = typer.Typer(cls=LazyGroup, add_completion=False, no_args_is_help=True)
-
-
-@app.callback()
-def _root() -> None:
-    """One description of a language-model architecture."""
-
-
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Console script. Exit 0: ok; 1: the answer is "no"; 2: bad input, one message on stderr."""
+    name, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    if name in ("--help", "-h", "help"):
+        print(overview())
+        return
+    if name == "--version":
+        print(f"archspec {VERSION}")
+        return
     try:
-        app()
-    except InputError as error:
+        application(name)(args=list(rest), prog_name=f"archspec {name}")
+    except (InputError, NoAnswer) as error:
         print(f"archspec: {error}", file=sys.stderr)
-        sys.exit(2)
-    except NoAnswer as error:
-        print(f"archspec: {error}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(1 if isinstance(error, NoAnswer) else 2)
+
+
+def application(name: str) -> typer.Typer:
+    """The command of module `archspec.cli.<name>_command` as an application of its own."""
+    if name not in COMMANDS:
+        near = get_close_matches(name, COMMANDS, 1)
+        hint = f", did you mean {near[0]!r}?" if near else "; archspec --help lists them"
+        raise InputError(f"no command {name!r}{hint}")
+    module = importlib.import_module(f"archspec.cli.{name}_command")
+    single = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+    single.command(name=name)(module.command)
+    return single
+
+
+def overview() -> str:
+    """All commands, a line each, without importing any."""
+    width = max(map(len, COMMANDS))
+    lines = [
+        "Usage: archspec COMMAND [ARGS]...   (archspec COMMAND --help shows examples)",
+        "",
+        "One description of a language-model architecture, validated, costed, compiled, run, searched, stored.",
+        "",
+        *(f"  {name:<{width}}  {text}" for name, text in COMMANDS.items()),
+    ]
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -3,22 +3,23 @@
 u = read; h = pre_norm(u); y = op(h); y = out_norm(y); y = gate·y; s = keep·r + scale·y; write ← sum_norm(s).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from archspec.spec.resolved import branch_names
+from archspec.spec.steps import Body, Branch, Parallel
 from compiler.lower.context import Scope
 from compiler.lower.find import find
 from compiler.lower.pointwise import norm, projected_gate
 
 
-def lower_body(s: Scope, body: Sequence[Any]) -> None:
+def lower_body(s: Scope, body: Body) -> None:
     """All steps of one layer; `s.streams` holds the streams before and after."""
     names = iter(branch_names(body))
     for step in body:
-        if hasattr(step, "op"):
+        if isinstance(step, Branch):
             s.streams[step.write] = branch(s, step, next(names), s.streams, None)
-        elif hasattr(step, "parallel"):
+        elif isinstance(step, Parallel):
             parallel(s, step, names)
         else:
             s.refuse(f"resample {step.resample.type!r}", f"/stacks/{s.stack}")

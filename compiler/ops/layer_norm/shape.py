@@ -11,7 +11,7 @@ class LayerNorm(Op):
     fields = {"eps": REQUIRED, "gain": "weight", "bias": True, "eps_at": "inside", "at_least": "fp32"}
 
     def params(self, inputs: Sequence[TensorType], attrs: Attrs) -> dict[str, tuple[int, ...]]:
-        width = (int(inputs[0].shape[-1]),)
+        width: tuple[int, ...] = (int(inputs[0].shape[-1]),)
         weight = {} if attrs.get("gain") == "none" else {"weight": width}
         return weight | ({"bias": width} if attrs.get("bias", True) else {})
 

@@ -15,7 +15,7 @@ class RmsNorm(Op):
     fields = {"eps": REQUIRED, "gain": "weight", "bias": False, "eps_at": "inside", "groups": 1, "at_least": "fp32"}
 
     def params(self, inputs: Sequence[TensorType], attrs: Attrs) -> dict[str, tuple[int, ...]]:
-        width = (int(inputs[0].shape[-1]),)
+        width: tuple[int, ...] = (int(inputs[0].shape[-1]),)
         weight = {} if attrs.get("gain") == "none" else {"weight": width}
         return weight | ({"bias": width} if attrs.get("bias") else {})
 
