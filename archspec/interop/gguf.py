@@ -127,7 +127,7 @@ def _decoder(file: GgufFile, architecture: str) -> rms_decoder.Decoder:
             "rope.dimension_count",
             f"heads of {d_head} with {rotated} rotated and values of another size are not understood",
         )
-    n_layers, max_length = keys.integer("block_count"), keys.integer("context_length")
+    n_layers, max_length = keys.layers("block_count"), keys.integer("context_length")
     rope: dict[str, Any] = {"type": "rope", "theta": keys.number("rope.freq_base", 10000.0)}
     if scaling := _scaling(file, keys, rope["theta"], d_head, max_length):
         rope["scaling"] = scaling
@@ -198,7 +198,7 @@ def _gpt2(file: GgufFile) -> gpt2.Gpt2:
         max_length=_tensor_shape(file, "position_embd.weight")[0],
         d_model=keys.integer("embedding_length"),
         d_ff=keys.integer("feed_forward_length"),
-        n_layers=keys.integer("block_count"),
+        n_layers=keys.layers("block_count"),
         n_heads=keys.integer("attention.head_count"),
         eps=keys.number("attention.layer_norm_epsilon"),
         activation="gelu_tanh",

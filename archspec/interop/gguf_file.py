@@ -145,7 +145,11 @@ def _read(cursor: _Cursor) -> tuple[dict[str, Any], list[GgufTensor]]:
         (kind,) = cursor.unpack("I")
         metadata[key] = cursor.value(kind)
     described = list(_descriptions(cursor, n_tensors))
-    alignment = int(metadata.get("general.alignment", 32))
+    alignment = metadata.get("general.alignment", 32)
+    if not isinstance(alignment, int) or alignment < 1:
+        raise InputError(
+            f"found {alignment!r}, expected a whole number", source=str(cursor.path), path="/general.alignment"
+        )
     data_start = -(-cursor.at // alignment) * alignment
     return metadata, [_placed(cursor.path, data_start, *one) for one in described]
 

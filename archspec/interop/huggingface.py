@@ -85,6 +85,8 @@ def _opened(fields: Mapping[str, Any], source: str) -> tuple[Family, Config, Hea
     importer = family(fields.get("model_type"), source)
     config = Config(fields, source)
     classes = config.get("architectures") or []
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        raise config.fail("architectures", f"found {classes!r}, expected a list of class names")
     known = [name for name in classes if name in importer.heads]
     if classes and not known:
         raise config.fail(

@@ -118,6 +118,6 @@ def _from_zoo(text: str, name: str) -> Source:
     return Source(text, "zoo", load_spec(zoo.read(name), f"zoo:{name}"))
 
 
-def slug(name: str) -> str:
+def slug(name: object) -> str:
     """A name as the zoo writes them: the last part of a path, lower case, hyphens."""
-    return re.sub(r"[^a-z0-9.]+", "-", name.rstrip("/").rpartition("/")[2].lower()).strip("-.") or "model"
+    return re.sub(r"[^a-z0-9.]+", "-", str(name).rstrip("/").rpartition("/")[2].lower()).strip("-.") or "model"

@@ -40,12 +40,10 @@ def file_of(case: Case, folder: Path) -> tuple[Path, transformers.PreTrainedMode
     model = case.build()
     config, tensors = model.config, converted(model)
     fields = gpt2_fields(config) if config.model_type == "gpt2" else decoder_fields(config)
-    if config.model_type != "gpt2":
-        if config.rope_parameters["rope_type"] == "llama3":
-            inverse, _ = transformers.modeling_rope_utils.ROPE_INIT_FUNCTIONS["llama3"](config, "cpu")
-            d = config.head_dim
-            plain = config.rope_parameters["rope_theta"] ** (-torch.arange(0, d, 2).float() / d)
-            tensors["rope_freqs.weight"] = plain / inverse
+    if getattr(config, "rope_parameters", {}).get("rope_type") == "llama3":
+        inverse, _ = transformers.modeling_rope_utils.ROPE_INIT_FUNCTIONS["llama3"](config, "cpu")
+        plain = config.rope_parameters["rope_theta"] ** (-torch.arange(0, config.head_dim, 2).float() / config.head_dim)
+        tensors["rope_freqs.weight"] = plain / inverse
     return write(folder / "model.gguf", config.model_type, fields, tensors), model
 
 

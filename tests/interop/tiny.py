@@ -102,4 +102,5 @@ CASES = {
     "bert": bert(),
     "bert untied": bert(tie_word_embeddings=False, hidden_act="gelu_new"),
     "roberta": roberta(),
+    "xlm-roberta": Case("XLMRobertaForMaskedLM", "XLMRobertaConfig", "XLMRobertaModel", ENCODER),
 }

@@ -18,6 +18,7 @@ FAMILIES = {
     "gpt2": "gpt2",
     "bert": "bert",
     "roberta": "roberta",
+    "xlm-roberta": "xlm_roberta",
 }
 
 

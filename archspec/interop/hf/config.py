@@ -4,6 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from archspec.errors import InputError
+from archspec.spec.node import LARGEST_SIZE
+
+MOST_LAYERS = 10_000
 
 
 class Config:
@@ -28,14 +31,18 @@ class Config:
         """Present and null, for the fields where that differs from absent."""
         return name in self.fields and self.fields[name] is None
 
-    def integer(self, name: str, default: int | None = None, *, least: int = 1) -> int:
-        """A whole number of at least `least`; without a default the field must be there."""
+    def integer(self, name: str, default: int | None = None, *, least: int = 1, most: int = LARGEST_SIZE) -> int:
+        """A whole number within bounds; without a default the field must be there."""
         value = self.get(name, default)
         if isinstance(value, float) and value.is_integer():
             value = int(value)
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise self.fail(name, f"found {value!r}, expected a whole number of at least {least}")
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise self.fail(name, f"found {_short(value)}, expected a whole number from {least} to {most}")
         return value
+
+    def layers(self, name: str, default: int | None = None) -> int:
+        """How many layers: bounded, since the tensors of each are listed."""
+        return self.integer(name, default, most=MOST_LAYERS)
 
     def number(self, name: str, default: float | None = None) -> float:
         value = self.get(name, default)
@@ -52,7 +59,7 @@ class Config:
     def word(self, name: str, default: str, allowed: Mapping[str, str]) -> str:
         """Our word for theirs."""
         value = self.get(name, default)
-        if value not in allowed:
+        if not isinstance(value, str) or value not in allowed:
             raise self.fail(name, f"found {value!r}, understood are {', '.join(sorted(allowed))}")
         return allowed[value]
 

@@ -19,7 +19,7 @@ def read(config: Config) -> rms_decoder.Decoder:
     window: int | None = config.integer("sliding_window", 4096)
     if config.is_null("sliding_window"):
         window = None  # no window; only an absent field means the default
-    n_layers = config.integer("num_hidden_layers", DEFAULTS.n_layers)
+    n_layers = config.layers("num_hidden_layers", DEFAULTS.n_layers)
     return rms_decoder.read(config, DEFAULTS, windows=(window,) * n_layers)
 
 

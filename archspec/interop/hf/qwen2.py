@@ -17,7 +17,7 @@ BIAS = ("q", "k", "v")
 
 def read(config: Config) -> rms_decoder.Decoder:
     config.fixed("use_mrope", False)
-    windows = rms_decoder.layer_windows(config, config.integer("num_hidden_layers", DEFAULTS.n_layers))
+    windows = rms_decoder.layer_windows(config, config.layers("num_hidden_layers", DEFAULTS.n_layers))
     return rms_decoder.read(config, DEFAULTS, windows=windows, attention_bias=BIAS)
 
 

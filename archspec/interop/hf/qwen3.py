@@ -15,7 +15,7 @@ DEFAULTS = rms_decoder.Defaults(vocab_size=151936, d_ff=22016, max_length=32768,
 
 
 def read(config: Config) -> rms_decoder.Decoder:
-    windows = rms_decoder.layer_windows(config, config.integer("num_hidden_layers", DEFAULTS.n_layers))
+    windows = rms_decoder.layer_windows(config, config.layers("num_hidden_layers", DEFAULTS.n_layers))
     bias = ("q", "k", "v", "o") if config.flag("attention_bias", False) else ()
     return rms_decoder.read(config, DEFAULTS, windows=windows, attention_bias=bias, qk_norm=True)
 

@@ -70,7 +70,7 @@ def read(config: Config, defaults: Defaults, **differences: Any) -> Decoder:
     if n_heads % n_kv_heads:
         raise config.fail("num_key_value_heads", f"{n_kv_heads} does not divide num_attention_heads = {n_heads}")
     max_length = config.integer("max_position_embeddings", defaults.max_length)
-    n_layers = config.integer("num_hidden_layers", defaults.n_layers)
+    n_layers = config.layers("num_hidden_layers", defaults.n_layers)
     return Decoder(
         vocab_size=config.integer("vocab_size", defaults.vocab_size),
         max_length=max_length,

@@ -21,7 +21,8 @@ def read_rope(config: Config, max_length: int, d_head: int, *, partial: bool = F
     beside = config.number("rope_theta", DEFAULT_THETA)
     share = config.number("partial_rotary_factor", 1.0)
     # A field on the top level has priority over the one inside (the Phi-3 exception).
-    original = config.get("original_max_position_embeddings")
+    above = config.get("original_max_position_embeddings")
+    original = None if above is None else config.integer("original_max_position_embeddings", least=2)
     kind = inside.get("rope_type") or inside.get("type") or "default"
     inside.get("type")
     theta = inside.number("rope_theta", beside)
@@ -40,7 +41,7 @@ def read_rope(config: Config, max_length: int, d_head: int, *, partial: bool = F
 
 def _scaling(rope: Config, kind: str, max_length: int, original: int | None) -> dict[str, Any] | None:
     def original_length() -> int:
-        inside = rope.integer("original_max_position_embeddings", max_length)
+        inside = rope.integer("original_max_position_embeddings", max_length, least=2)
         return inside if original is None else original
 
     match kind:
@@ -76,12 +77,19 @@ def _scaling(rope: Config, kind: str, max_length: int, original: int | None) -> 
             gain = 1.0 if factor <= 1 else sqrt(1 + log(factor) / log(length))
             return {
                 "type": "by_length",
-                "short": list(rope.get("short_factor", ())),
-                "long": list(rope.get("long_factor", ())),
+                "short": _factors(rope, "short_factor"),
+                "long": _factors(rope, "long_factor"),
                 "original_length": length,
                 "gain": rope.number("attention_factor", gain),
             }
     raise rope.fail("rope_type", f"found {kind!r}, understood are default, dynamic, linear, llama3, longrope, yarn")
+
+
+def _factors(rope: Config, name: str) -> list[float]:
+    factors = rope.get(name)
+    if not isinstance(factors, list) or not factors:
+        raise rope.fail(name, f"found {factors!r}, expected a list of numbers")
+    return factors
 
 
 def _yarn_gain(rope: Config, factor: float) -> float:
