@@ -47,7 +47,7 @@ def same(got: list[int], want: list[int]) -> bool:
 @pytest.mark.parametrize("passes", [False, True], ids=["no passes", "passes"])
 @pytest.mark.parametrize("name", KINDS)
 def test_greedy_tokens_equal_the_interpreters(name: str, passes: bool, tmp_path: Path) -> None:
-    export(name, tmp_path, passes, "genai", token_ids={"eos": [END], "bos": 1})
+    export(name, tmp_path, passes, "genai", tokens={"eos_token_id": [END], "bos_token_id": 1})
     prompts = ids(2, 6, seed=9)
     want = [greedy(name, row, 16) for row in prompts]
     got = generate(tmp_path, prompts, 16)
@@ -58,7 +58,7 @@ def test_greedy_tokens_equal_the_interpreters(name: str, passes: bool, tmp_path:
 @pytest.mark.parametrize("name", ["llama", "gpt2", "counted positions"])
 def test_prompts_of_different_lengths_padded_on_the_right(name: str, tmp_path: Path) -> None:
     """The padding id marks padding at the end of a row, as genai's own encode_batch writes it."""
-    export(name, tmp_path, True, "genai", token_ids={"eos": [END], "pad": 0})
+    export(name, tmp_path, True, "genai", tokens={"eos_token_id": [END], "pad_token_id": 0})
     long, short = ids(1, 7, seed=4)[0], ids(1, 4, seed=5)[0]
     prompts = np.stack([long, np.concatenate([short, np.zeros(3, np.int64)])])
     got = generate(tmp_path, prompts, 8)
@@ -73,7 +73,7 @@ def test_text_after_text(tmp_path: Path) -> None:
     genai 0.18 itself leaves the token generated last out of the cache when tokens are appended, whatever the model; so
     it is taken back and given again with the second prompt.
     """
-    export("llama", tmp_path, True, "genai", token_ids={"eos": [END]})
+    export("llama", tmp_path, True, "genai", tokens={"eos_token_id": [END]})
     model = og.Model(str(tmp_path))
     params = og.GeneratorParams(model)
     params.set_search_options(max_length=40)
@@ -89,7 +89,7 @@ def test_text_after_text(tmp_path: Path) -> None:
 
 
 def test_configuration(tmp_path: Path) -> None:
-    emission = export("llama", tmp_path, True, "genai", token_ids={"eos": [3, 4], "bos": 1})
+    emission = export("llama", tmp_path, True, "genai", tokens={"eos_token_id": [3, 4], "bos_token_id": 1})
     assert [file.name for file in emission.files] == ["model.onnx", "model.onnx.data", "genai_config.json"]
     config = json.loads((tmp_path / "genai_config.json").read_text())
     model, inside = config["model"], config["model"]["decoder"]

@@ -24,7 +24,7 @@ def write(config: Mapping[str, Any], folder: Path) -> Path:
     return path
 
 
-def configuration(sheet: Sheet, target: Target, token_ids: Mapping[str, Any]) -> dict[str, Any]:
+def configuration(sheet: Sheet, target: Target, tokens: Mapping[str, Any]) -> dict[str, Any]:
     """What genai_config.json says; InputError where its schema cannot describe the model."""
     program = sheet.program
     shapes = {(cache.heads, cache.key_width, cache.value_width) for cache in sheet.caches}
@@ -43,7 +43,7 @@ def configuration(sheet: Sheet, target: Target, token_ids: Mapping[str, Any]) ->
         line.op == "GroupQueryAttention" for line in sheet.lines
     )
     provider: list[dict[str, Any]] = [{"cuda": {}}] if target.provider == "cuda" else []
-    ends = list(token_ids.get("eos", []))
+    ends = list(tokens.get("eos_token_id", []))
     if not ends:
         ends = [int(program.meta["vocab_size"]) - 1]
         sheet.notes.setdefault(f"no end of sequence is known; genai demands one, so {ends[0]} stands for it")
@@ -52,9 +52,9 @@ def configuration(sheet: Sheet, target: Target, token_ids: Mapping[str, Any]) ->
             "type": "decoder",
             "vocab_size": program.meta["vocab_size"],
             "context_length": length,
-            "bos_token_id": token_ids.get("bos", ends[0]),
+            "bos_token_id": tokens.get("bos_token_id", ends[0]),
             "eos_token_id": ends if len(ends) > 1 else ends[0],
-            "pad_token_id": token_ids.get("pad", ends[0]),
+            "pad_token_id": tokens.get("pad_token_id", ends[0]),
             "decoder": {
                 "filename": MODEL_FILE,
                 "session_options": {"provider_options": provider},

@@ -40,20 +40,20 @@ def emit(
     runtime: str = "ort",
     dtype: str = "fp32",
     device: str = "cpu",
-    token_ids: Mapping[str, Any] | None = None,
+    tokens: Mapping[str, Any] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Emission:
     """Write the package's ONNX files into `folder`, which exists.
 
     tensors: full parameter path -> torch tensor or numpy array, any float type; each is asked for when it is written.
-    token_ids: `bos`, `pad`, and `eos` as a list, for genai_config.json (a spec's `origin["token_ids"]`).
+    tokens: `bos_token_id`, `pad_token_id`, and `eos_token_id` as a list, for genai_config.json.
     InputError: no tensors, a target that nothing runs, an operator that has no ONNX form, a tensor that does not fit.
     """
     where = target(runtime, device, dtype, program.name)
     if tensors is None:
         raise InputError("an ONNX package holds its weights: give --weights or --init", source=program.name)
     sheet, reason = sketch(program, where)
-    config = genai.configuration(sheet, where, token_ids or {}) if runtime == "genai" else None
+    config = genai.configuration(sheet, where, tokens or {}) if runtime == "genai" else None
     files = save(build(sheet, tensors, dtype), folder, progress)
     if config is not None:
         files.append(genai.write(config, folder))
