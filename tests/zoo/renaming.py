@@ -70,6 +70,31 @@ GLM: Table = {
     L + r"attention\.out_norm\.weight": r"model.layers.\1.post_self_attn_layernorm.weight",
     L + r"gated_mlp\.out_norm\.weight": r"model.layers.\1.post_mlp_layernorm.weight",
 }
+SANDWICH: Table = {
+    r"vocab\.weight": "model.embed_tokens.weight",
+    L + r"attention\.out_norm\.weight": r"model.layers.\1.post_attention_layernorm.weight",
+    L + r"gated_mlp\.out_norm\.weight": r"model.layers.\1.post_feedforward_layernorm.weight",
+    L + r"gated_mlp\.pre_norm\.weight": r"model.layers.\1.pre_feedforward_layernorm.weight",
+    **LLAMA,
+}
+PHI3: Table = {
+    L + r"gated_mlp\.(gate|up)\.weight": part(r"model.layers.\1.mlp.gate_up_proj.weight"),
+    L + r"attention\.([qkv])\.weight": part(r"model.layers.\1.self_attn.qkv_proj.weight", of=3, names=("q", "k", "v")),
+    **LLAMA,
+}
+NEOX: Table = {
+    r"decoder\.text\.tokens\.weight": "gpt_neox.embed_in.weight",
+    r"head\.logits\.weight": "lm_head.weight",
+    r"decoder\.final_norm\.(weight|bias)": r"gpt_neox.final_layer_norm.\1",
+    L + r"attention\.pre_norm\.(weight|bias)": r"gpt_neox.layers.\1.input_layernorm.\2",
+    L + r"mlp\.pre_norm\.(weight|bias)": r"gpt_neox.layers.\1.post_attention_layernorm.\2",
+    L + r"attention\.(?P<role>[qkv])\.(weight|bias)": heads_of_qkv(
+        r"gpt_neox.layers.\1.attention.query_key_value.\3", 4, 1
+    ),
+    L + r"attention\.o\.(weight|bias)": r"gpt_neox.layers.\1.attention.dense.\2",
+    L + r"mlp\.up\.(weight|bias)": r"gpt_neox.layers.\1.mlp.dense_h_to_4h.\2",
+    L + r"mlp\.down\.(weight|bias)": r"gpt_neox.layers.\1.mlp.dense_4h_to_h.\2",
+}
 MOE: Table = {
     **LLAMA,
     L + r"moe\.router\.weight": r"model.layers.\1.mlp.gate.weight",

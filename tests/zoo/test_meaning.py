@@ -181,6 +181,30 @@ CASES = {
         r.MINIMAX, ["lightning", "full", "lightning"],
         {**SMALL, **EXPERTS, "d_head": 8, "d_key": 8, "dims": 8},
     ),
+    "gemma-2-9b": Case(
+        "Gemma2ForCausalLM", {**DENSE, "head_dim": 12, "query_pre_attn_scalar": 256, "sliding_window": 5}, r.SANDWICH,
+        ["local", "global", "local"], {**SMALL, "d_head": 12, "behind": 5},
+    ),
+    "gemma-3-4b": Case(
+        "Gemma3ForCausalLM",
+        {**DENSE, "head_dim": 8, "query_pre_attn_scalar": 8, "sliding_window": 5,
+         "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+         "rope_parameters": {"sliding_attention": {"rope_type": "default", "rope_theta": 10000.0},
+                             "full_attention": {"rope_type": "linear", "rope_theta": 1e6, "factor": 8.0}}},
+        r.SANDWICH, ["local", "global", "local"], {**SMALL, "d_head": 8, "behind": 5},
+    ),
+    "olmo-2-7b": Case(
+        "Olmo2ForCausalLM", {**DENSE, **rope(5e5), "rms_norm_eps": 1e-6}, r.SANDWICH, THREE, {**SMALL, "n_kv_heads": 2},
+        more={"num_key_value_heads": 4},
+    ),
+    "phi-3-mini-4k": Case(
+        "Phi3ForCausalLM",
+        {**DENSE, "num_key_value_heads": 4, "sliding_window": 5, "rms_norm_eps": 1e-5}, r.PHI3, THREE,
+        {**SMALL, "behind": 5},
+    ),
+    "pythia-410m": Case(
+        "GPTNeoXForCausalLM", {**BERT, **rope(1e4, partial_rotary_factor=0.25), "is_decoder": True}, r.NEOX, TWO, SMALL
+    ),
     "t5-base": Case(
         "T5ForConditionalGeneration", T5, p.T5, TWO, T5_SIZES, encoder=TWO, inputs=PAIR
     ),
