@@ -33,7 +33,7 @@ def stack_order(spec: Spec, reads: dict[str, tuple[str, ...]]) -> list[str]:
 def check_flow(name: str, stack: Stack, kinds: list[Unresolved], placed: list[Placed], file: str) -> None:
     """Every stream exists before it is read or added to, and whatever is declared as zero is written."""
     existing = frozenset(stack.streams or ["x"])
-    written = {stream for kind in kinds for stream in _writes(kind)}
+    written = {stream for number in {layer.kind for layer in placed} for stream in _writes(kinds[number])}
     for stream, source in stack.streams.items():
         if source == "zero" and stream not in written:
             raise SpecError(f"the stream {stream!r} is never written", file, ("stacks", name, "streams", stream))

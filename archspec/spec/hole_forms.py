@@ -15,6 +15,7 @@ FORMS = {  # form -> other keys that may stand beside it
     "$layout": {"as"},
 }
 MAX_PERIOD = 8
+MAX_LAYERS = 10_000
 
 
 def hole_key(value: dict[str, Any]) -> str | None:
@@ -56,11 +57,15 @@ def parse_hole(key: str, value: dict[str, Any], place: Path, file: str) -> None:
         if not isinstance(body, str):
             raise fail(f"found {body!r}; allowed: the name of a hole", key)
     elif key == "$if":
-        good = isinstance(body, dict) and set(body) == {"hole", "in"} and isinstance(body["in"], list)
-        if not good or "then" not in value or "else" not in value:
+        good = isinstance(body, dict) and set(body) == {"hole", "in"} and isinstance(body["hole"], str)
+        if not good or not _plain(body["in"]) or "then" not in value or "else" not in value:
             raise fail('allowed: {"$if": {"hole": name, "in": [values]}, "then": ..., "else": ...}', key)
     else:
         _layout(body, fail)
+
+
+def _plain(values: Any) -> bool:
+    return isinstance(values, list) and not any(isinstance(value, dict | list) for value in values)
 
 
 def _layout(body: Any, fail: Callable[..., SpecError]) -> None:
@@ -71,8 +76,9 @@ def _layout(body: Any, fail: Callable[..., SpecError]) -> None:
     if body["form"] not in Layout.FORMS:
         hint = did_you_mean(body["form"], Layout.FORMS)
         raise fail(f"found {body['form']!r}{hint}; allowed: {', '.join(Layout.FORMS)}", "$layout", "form")
-    if not isinstance(body["layers"], dict) and (type(body["layers"]) is not int or body["layers"] < 1):
-        raise fail(f"found {body['layers']!r}; allowed: a whole number of at least 1", "$layout", "layers")
+    layers = body["layers"]
+    if not isinstance(layers, dict) and (type(layers) is not int or not 1 <= layers <= MAX_LAYERS):
+        raise fail(f"found {layers!r}; allowed: a whole number from 1 to {MAX_LAYERS}", "$layout", "layers")
 
 
 @dataclass(frozen=True)

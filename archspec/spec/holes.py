@@ -14,7 +14,7 @@ from archspec.errors import InputError
 from archspec.spec import pointer
 from archspec.spec.error import Path as Place
 from archspec.spec.error import SpecError, unknown
-from archspec.spec.hole_forms import Layout, hole_key, parse_hole
+from archspec.spec.hole_forms import MAX_LAYERS, Layout, hole_key, parse_hole
 from archspec.spec.load import load_spec, read_json
 from archspec.spec.resolve import resolve, written_out
 
@@ -143,6 +143,7 @@ class _Walk:
     def __init__(self, space: Space, pick: Callable[[Hole], Value]) -> None:
         self.space, self.pick = space, pick
         self.values: dict[str, Value] = {}
+        self.busy: set[str] = set()
         self.contents: dict[str, Any] = {}  # hole -> what it put into the document, for $ref
 
     def filled(self, value: Any, place: Place) -> Any:
@@ -178,7 +179,12 @@ class _Walk:
     def content(self, name: str) -> Any:
         """What a hole puts into the document."""
         if name not in self.contents:
+            if name not in self.space._named:
+                raise SpecError(f"{name!r} is a layout, which cannot be repeated by $ref", self.space.file, ())
             hole, form = self.space._named[name]
+            if name in self.busy:
+                raise SpecError(f"the hole {name!r} refers to itself", self.space.file, hole.place)
+            self.busy.add(name)
             value = self.answer(name)
             if hole.kind == "choice" and isinstance(form, dict) and "$choice" in form:
                 index = next(i for i, label in enumerate(hole.choices) if label == value and type(label) is type(value))
@@ -189,8 +195,9 @@ class _Walk:
 
     def layout(self, name: str, body: dict[str, Any], place: Place) -> list[Any]:
         layers = self.filled(body["layers"], (*place, "$layout", "layers"))
-        if type(layers) is not int or layers < 1:
-            raise SpecError(f"found {layers!r} layers; allowed: a whole number of at least 1", self.space.file, place)
+        if type(layers) is not int or not 1 <= layers <= MAX_LAYERS:
+            message = f"found {layers!r} layers; allowed: a whole number from 1 to {MAX_LAYERS}"
+            raise SpecError(message, self.space.file, place)
         names = Layout(name, tuple(body["of"]), layers, body["form"]).entries(self.answer)
         return _runs(names)
 
@@ -243,10 +250,18 @@ def _collect(value: Any, place: Place, when: When, file: str) -> Iterator[tuple[
         depth_place = (*place, "$layout", "layers")
         inner = list(_collect(body["layers"], depth_place, when, file))
         yield from inner
-        most = max((int(hole.high or max(hole.choices)) for hole, _ in inner), default=0)  # type: ignore[type-var,arg-type]
-        layers = body["layers"] if isinstance(body["layers"], int) else most
+        layers = body["layers"] if isinstance(body["layers"], int) else _most(inner, depth_place, file)
         for part, choices in Layout(name, tuple(body["of"]), layers, body["form"]).holes():
             yield Hole(part, "choice", choices=choices, when=when, place=place), value
+
+
+def _most(depths: list[tuple[Hole, Any]], place: Place, file: str) -> int:
+    """The largest number of layers that a hole may give."""
+    values = [value for hole, _ in depths for value in (hole.samples() if hole.kind != "float" else ())]
+    most = max((value for value in values if type(value) is int), default=0)
+    if not 1 <= most <= MAX_LAYERS:
+        raise SpecError(f"allowed: a number, or a $choice or $int of numbers from 1 to {MAX_LAYERS}", file, place)
+    return most
 
 
 def _labels(options: list[Any]) -> tuple[Value, ...]:

@@ -14,8 +14,8 @@ from archspec.spec.tree import Spec, Stack
 RESERVED = ("self", "input", "zero")
 
 
-def check_names(spec: Spec, kinds: dict[str, list[Unresolved]]) -> dict[str, tuple[str, ...]]:
-    """Stack -> the other stacks that it reads, by first use; raises SpecError."""
+def check_names(spec: Spec, kinds: dict[str, list[Unresolved]]) -> dict[str, dict[str, set[int]]]:
+    """Stack -> the other stacks that it reads, by first use -> which of its kinds of layers do; raises SpecError."""
     reads = {name: _Stack(spec, name, kinds[name]).check() for name in spec.stacks}
     if spec.output is not None and spec.output not in spec.stacks:
         raise unknown("stack", spec.output, spec.stacks, spec._file, ("output",))
@@ -50,18 +50,19 @@ class _Stack:
         self.spec, self.name, self.stack, self.kinds = spec, name, spec.stacks[name], kinds
         self.inputs = [item.name for item in self.stack.input]
         self.streams = _streams(self.stack, kinds)
-        self.reads: dict[str, None] = {}
+        self.reads: dict[str, set[int]] = {}
 
-    def check(self) -> tuple[str, ...]:
+    def check(self) -> dict[str, set[int]]:
         self._inputs()
         self._declared()
-        for kind in self.kinds:
+        for number, kind in enumerate(self.kinds):
             for i, step in enumerate(kind.body):
-                self._step(step, (*kind.path, i), kind)
+                for source in self._step(step, (*kind.path, i), kind):
+                    self.reads.setdefault(source, set()).add(number)
         for name in read_names(self.stack.final_read):
             if name not in (*self.streams, "input"):
                 raise unknown("stream", name, self.streams, self.spec._file, ("stacks", self.name, "final_read"))
-        return tuple(self.reads)
+        return self.reads
 
     def _inputs(self) -> None:
         for i, name in enumerate(self.inputs):
@@ -81,7 +82,8 @@ class _Stack:
             if stream in self.spec.stacks:
                 raise self._error(f"{stream!r} names both a stream and a stack")
 
-    def _step(self, step: Step, path: Path, kind: Unresolved) -> None:
+    def _step(self, step: Step, path: Path, kind: Unresolved) -> Iterator[str]:
+        """Checks the names in a step; yields the stacks that it reads."""
         for node, place in nodes(step, path):
             place = kind.place(place)
             if hasattr(node, "read") and hasattr(node, "write"):
@@ -90,18 +92,18 @@ class _Stack:
                     if name not in allowed:
                         raise unknown("stream", name, allowed, self.spec._file, (*place, "read"))
             elif isinstance(node, StreamKeys):
-                self._source(node.name, (*place, "name"))
+                yield from self._source(node.name, (*place, "name"))
             elif isinstance(node, Sees) or getattr(node, "source", "self") != "self":
-                self._source(node.__dict__["source"], (*place, "source"))
+                yield from self._source(node.__dict__["source"], (*place, "source"))
             elif isinstance(node, SegmentNamed) and node.name not in self.inputs:
                 raise unknown("input", node.name, self.inputs, self.spec._file, (*place, "name"))
 
-    def _source(self, name: str, path: Path) -> None:
+    def _source(self, name: str, path: Path) -> Iterator[str]:
         if name in self.streams or name == "input":
             return
         if name not in self.spec.stacks:
             raise unknown("source", name, [*self.streams, *self.spec.stacks], self.spec._file, path)
-        self.reads[name] = None
+        yield name
 
     def _error(self, message: str, *below: str | int) -> SpecError:
         return SpecError(message, self.spec._file, ("stacks", self.name, *below))

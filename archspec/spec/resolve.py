@@ -17,11 +17,14 @@ def resolve(spec: Spec) -> Resolved:
     """Everything concrete; raises SpecError. Costs by distinct layer, not by layer."""
     scope = Scope(spec, Surroundings(), (), spec._file)
     kinds, placed = written_out(spec)
-    reads = check_names(spec, kinds)
+    found = check_names(spec, kinds)
+    reads = {name: tuple(sources) for name, sources in found.items()}  # by all blocks
+    used = {name: {layer.kind for layer in placed[name]} for name in spec.stacks}
+    in_use = {name: tuple(s for s, by in found[name].items() if by & used[name]) for name in spec.stacks}
     stacks: dict[str, ResolvedStack] = {}
     places: dict[str, list[Path]] = {}
     for name, stack in spec.stacks.items():
-        stacks[name], places[name] = _stack(name, stack, kinds[name], placed[name], reads[name], scope)
+        stacks[name], places[name] = _stack(name, stack, kinds[name], placed[name], in_use[name], scope)
     output = spec.output or _output(spec, reads)
     resolved = Resolved(
         spec, spec.name, stacks, output, _head(spec, output, scope),
