@@ -1,6 +1,7 @@
 """The search as one call, with everything worked out that a user may leave out."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from search.budget import parse_bytes
 from search.costed import CostEvaluator
 from search.declared import open_space
 from search.evaluator import Setting
-from search.loop import Plan, Progress, SearchResult, search
+from search.loop import Plan, Progress, SearchResult, prepare, search
 from store import DEFAULT_URL, Store, open_store
 from store.records import Study
 
@@ -66,49 +67,39 @@ def run(
     Errors: InputError for anything wrong in the above; a budget that nothing fits says what misses it by how much.
     """
     asked = Asked(space, budget, context, batch, dtype, device, seed, sampler)
-    if isinstance(store, Store):
-        return _run(asked, store, study, trials, resume, on_progress, should_stop)
-    if not resume:
-        _plan(asked, None)  # bad input is found before a store is made
-    with open_store(store, create=not resume) as opened:
-        return _run(asked, opened, study, trials, resume, on_progress, should_stop)
+    hear: dict[str, Any] = {"on_progress": on_progress, "should_stop": should_stop}
+    if resume:
+        with _opened(store, create=False) as opened:
+            begun = _stored(opened, study)
+            plan, evaluator = _plan(asked, begun)
+            total = _first(trials, begun.settings.get("trials"), DEFAULT_TRIALS)
+            judge = prepare(plan, evaluator)
+            return search(plan, judge, opened, study=begun.name, trials=total, resume=True, **hear)
+    plan, evaluator = _plan(asked, None)
+    judge = prepare(plan, evaluator)  # whatever is wrong is found before a store is made
+    with _opened(store, create=True) as opened:
+        name = study or _free_name(opened)
+        return search(plan, judge, opened, study=name, trials=_first(trials, DEFAULT_TRIALS), **hear)
 
 
-def _run(
-    asked: Asked,
-    store: Store,
-    study: str | None,
-    trials: int | None,
-    resume: bool,
-    on_progress: Callable[[Progress], None],
-    should_stop: Callable[[], bool],
-) -> SearchResult:
-    begun = _stored(store, study) if resume else None
-    plan, setting = _plan(asked, begun)
-    return search(
-        plan,
-        CostEvaluator(setting),
-        store,
-        study=begun.name if begun else study or _free_name(store),
-        trials=trials or (begun.settings.get("trials") if begun else None) or DEFAULT_TRIALS,
-        resume=resume,
-        on_progress=on_progress,
-        should_stop=should_stop,
-    )
+def _opened(store: str | Store, *, create: bool) -> AbstractContextManager[Store]:
+    """The caller's own store stays open."""
+    return nullcontext(store) if isinstance(store, Store) else open_store(store, create=create)
 
 
-def _plan(asked: Asked, begun: Study | None) -> tuple[Plan, Setting]:
-    """What to search and where: as asked, else as in the study begun, else the defaults."""
+def _plan(asked: Asked, begun: Study | None) -> tuple[Plan, CostEvaluator]:
+    """What to search and with which answers: as asked, else as in the study begun, else the defaults."""
 
     if asked.budget is None and begun is None:
         raise InputError("how much memory may it take? for example --budget-gb 24", source="--budget-gb")
     stored: dict[str, Any] = {**vars(begun), **begun.settings} if begun else {}
+    budget = stored["budget_bytes"] if asked.budget is None else parse_bytes(asked.budget)
     setting = Setting(
         context=_positive(_first(asked.context, stored.get("context"), DEFAULT_CONTEXT), "--context"),
         batch=_positive(_first(asked.batch, stored.get("batch"), 1), "--batch"),
         device=_first(asked.device, stored.get("device"), DEFAULT_DEVICE),
     )
-    CostEvaluator(setting)  # an unknown device is found here
+    evaluator = CostEvaluator(setting)
     dtype = _first(asked.dtype, stored.get("dtype"), "")
     if dtype and dtype not in FORMATS:
         raise InputError(f"unknown dtype '{dtype}'; allowed: {', '.join(FORMATS)}", source="--dtype")
@@ -120,12 +111,12 @@ def _plan(asked: Asked, begun: Study | None) -> tuple[Plan, Setting]:
         space = parse_json(begun.settings["space"])
     plan = Plan(
         space=open_space(space, context=setting.context, dtype=dtype or None),
-        budget_bytes=stored["budget_bytes"] if asked.budget is None else parse_bytes(asked.budget),
+        budget_bytes=budget,
         seed=seed,
         sampler=_first(asked.sampler, stored.get("sampler"), DEFAULT_SAMPLER),
         dtype=dtype,
     )
-    return plan, setting
+    return plan, evaluator
 
 
 def _first(*values: Any) -> Any:

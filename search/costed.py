@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from archspec.spec import Resolved, load_spec, resolve
@@ -19,14 +20,18 @@ from search.evaluator import Evaluation, Examined, Memory, Setting
 from search.traits import traits_of
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Lowered:
-    """What an examination leaves for the evaluation."""
+    """What an examination leaves for the next questions."""
 
     resolved: Resolved
     program: Program
     storage: Storage
     parameters: Parameters
+
+    @cached_property
+    def variant(self) -> str:
+        return variant_hash(self.resolved)
 
 
 class CostEvaluator:
@@ -59,7 +64,7 @@ class CostEvaluator:
         return Examined(Memory(terms), handle)
 
     def variant(self, examined: Examined) -> str:
-        return variant_hash(examined.handle.resolved)
+        return str(examined.handle.variant)
 
     def evaluate(self, examined: Examined) -> Evaluation:
         """Peak memory by liveness over the rewritten graph, roofline speed.
@@ -84,7 +89,7 @@ class CostEvaluator:
         }
         return Evaluation(
             hash=hash_,
-            variant=self.variant(examined),
+            variant=lowered.variant,
             spec=json.dumps(document, separators=(",", ":")),
             memory=Memory(
                 {

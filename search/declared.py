@@ -26,7 +26,7 @@ class DeclaredSpace:
         """dtype: replaces the float types of the spec's precision; a quantised one replaces that of the weights."""
         self._space, self._dtype = space, dtype
         self.name = str(space.document.get("name") or space.file or "space")
-        self.text = json.dumps(space.document, sort_keys=True, separators=(",", ":"))
+        self.text = json.dumps(space.document, separators=(",", ":"))  # as written: holes go in this order
         self.holes = tuple(Hole(hole.name, _options(hole), _tie(hole.name)) for hole in space.holes())
         if not self.holes:
             raise InputError("the space has no holes: there is nothing to search", source=self.name)

@@ -6,7 +6,7 @@ from typing import Any
 
 from archspec.errors import InputError
 from search.environment import environment
-from search.evaluator import Evaluator
+from search.evaluator import Evaluator, Setting
 from search.judge import Judge, Judged, Proposal
 from search.proposer import Proposer
 from search.samplers import SAMPLERS
@@ -51,9 +51,21 @@ class SearchResult:
     finished: bool  # False: interrupted; --resume goes on
 
 
+def prepare(plan: Plan, evaluator: Evaluator) -> Judge:
+    """What a search judges with; writes nothing.
+
+    Errors: InputError for a sampler that does not exist, a space without a valid spec, a budget that nothing fits.
+    """
+    if plan.sampler not in SAMPLERS:
+        raise InputError(f"no sampler '{plan.sampler}'; there are: {', '.join(SAMPLERS)}", source="--sampler")
+    judge = Judge(plan.space, evaluator, plan.budget_bytes, plan.seed)
+    judge.refuse_hopeless()
+    return judge
+
+
 def search(
     plan: Plan,
-    evaluator: Evaluator,
+    judge: Judge,
     store: Store,
     *,
     study: str,
@@ -64,20 +76,14 @@ def search(
 ) -> SearchResult:
     """Run `plan` under the name `study` until it has `trials` trials, each stored with its batch.
 
-    resume: go on with a study that is in the store; its plan must be the same.
-    should_stop is asked before each trial; it and Ctrl-C end the search early, with everything judged so far stored.
-    Errors: InputError for a budget nothing fits (before
-    anything is
-    written), a name that is taken, a plan that differs from the stored one.
+    judge: from `prepare`. resume: go on with a study that is in the store; its plan must be the same. should_stop is
+    asked before each trial; it and Ctrl-C end the search early, with everything judged so far stored.
+    Errors: InputError for a name that is taken and for a stored plan that differs.
     """
-    if plan.sampler not in SAMPLERS:
-        raise InputError(f"no sampler '{plan.sampler}'; there are: {', '.join(SAMPLERS)}", source="--sampler")
     if trials < 1:
         raise InputError(f"found {trials}; at least 1 trial is needed", source="--trials")
-    judge = Judge(plan.space, evaluator, plan.budget_bytes, plan.seed)
-    judge.refuse_hopeless()
     here = environment()
-    study_id, stored = _begin(plan, evaluator, store, study, resume, trials)
+    study_id, stored = _begin(plan, judge.evaluator.setting, store, study, resume, trials)
     trials = max(trials, len(stored))
     proposer = Proposer(plan.space, plan.sampler, plan.seed, plan.budget_bytes)
     progress = Progress(trials)
@@ -119,11 +125,8 @@ def search(
     )
 
 
-def _begin(
-    plan: Plan, evaluator: Evaluator, store: Store, name: str, resume: bool, trials: int
-) -> tuple[int, list[Trial]]:
+def _begin(plan: Plan, setting: Setting, store: Store, name: str, resume: bool, trials: int) -> tuple[int, list[Trial]]:
     """The study's id and its stored trials."""
-    setting = evaluator.setting
     settings = {"space": plan.space.text, "sampler": plan.sampler, "dtype": plan.dtype}
     wanted = Study(
         name=name,

@@ -5,6 +5,7 @@ reaches 0.94 of the
 reference hypervolume after 27 of them and 50 evaluations in all, 0.80 without.
 """
 
+from itertools import product
 from math import prod
 
 import numpy as np
@@ -16,21 +17,21 @@ MOST = 64
 
 
 def uniform_places(space: SearchSpace, seed: int) -> list[Place]:
-    """At most MOST distinct places, tied holes alike, by a Latin hypercube: each option of a hole is used equally
-    often.
+    """At most MOST distinct places, tied holes alike.
 
+    All there are, in shuffled order, or a Latin hypercube, which uses each option of a hole equally often.
     Their number depends on the space alone, so that a search for 500 trials begins like one for 1,000.
     """
     groups = tied(space)
-    sizes = [min(len(space.holes[i].options) for i in group) for group in groups]
-    count = min(MOST, prod(sizes))
+    sizes = [len(space.holes[group[0]].options) for group in groups]
     rng = generator(seed, 0, "uniform")
-    columns = []
-    for options in sizes:
-        strata = (np.arange(count) * options) // count  # 0 0 0 1 1 1 2 2 ...
-        columns.append(rng.permutation(strata))
+    if prod(sizes) <= MOST:
+        rows = rng.permutation(list(product(*map(range, sizes)))).tolist()
+    else:
+        strata = [(np.arange(MOST) * options) // MOST for options in sizes]  # 0 0 0 1 1 1 2 2 ...
+        rows = np.stack([rng.permutation(column) for column in strata], axis=1).tolist()
     places: list[Place] = []
-    for row in np.array(columns, dtype=np.int64).T.tolist():
+    for row in rows:
         place = [0] * len(space.holes)
         for group, option in zip(groups, row, strict=True):
             for index in group:

@@ -13,7 +13,7 @@ from typing import Annotated
 import numpy as np
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from archspec.cli.front_table import console, front_rows, print_comparison, print_front
 from search import run
@@ -126,23 +126,32 @@ def _progress(*, shown: bool) -> Iterator["_Bar"]:
     """A bar with the best so far, on stderr, so that stdout holds the result alone."""
     columns = (
         TextColumn("searching"),
-        BarColumn(),
+        BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[best]}"),
     )
-    with Progress(*columns, console=Console(stderr=True), disable=not shown) as progress:
-        yield _Bar(progress)
+    bar = _Bar(Progress(*columns, console=Console(stderr=True), disable=not shown))
+    try:
+        yield bar
+    finally:
+        bar.progress.stop()
 
 
 class _Bar:
+    """Appears with the first batch: bad input is told before it."""
+
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
-        self.task = progress.add_task("search", total=None, best="")
+        self.task: TaskID | None = None
 
     def __call__(self, now: SearchProgress) -> None:
-        if not self.progress.disable:
-            self.progress.update(self.task, total=now.total, completed=now.done, best=_best(now))
+        if self.progress.disable:
+            return
+        if self.task is None:
+            self.progress.start()
+            self.task = self.progress.add_task("search", total=now.total, best="")
+        self.progress.update(self.task, completed=now.done, best=_best(now))
 
 
 def _best(now: SearchProgress) -> str:

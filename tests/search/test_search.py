@@ -13,7 +13,7 @@ import pytest
 
 from archspec.errors import InputError
 from search.judge import metrics_of
-from search.loop import Plan, SearchResult, search
+from search.loop import Plan, SearchResult, prepare, search
 from search.samplers import SAMPLERS
 from search.space import values_at
 from store import Store, open_store, pareto_mask
@@ -40,7 +40,8 @@ def run(
     store: Store, trials: int, *, evaluator: ToyEvaluator | None = None, resume: bool = False, **plan: Any
 ) -> SearchResult:
     chosen = Plan(**{"space": ToySpace(), "budget_bytes": BUDGET, **plan})
-    return search(chosen, evaluator or ToyEvaluator(), store, study="toy", trials=trials, resume=resume)
+    judge = prepare(chosen, evaluator or ToyEvaluator())
+    return search(chosen, judge, store, study="toy", trials=trials, resume=resume)
 
 
 def tables(store: Store) -> dict[str, list[tuple]]:
@@ -170,7 +171,8 @@ def test_another_plan_cannot_resume(store: Store) -> None:
     with pytest.raises(InputError, match="already has a study 'toy'"):
         run(store, 40)
     with pytest.raises(InputError, match="no study 'none'"):
-        search(Plan(ToySpace(), BUDGET), ToyEvaluator(), store, study="none", trials=1, resume=True)
+        plan = Plan(ToySpace(), BUDGET)
+        search(plan, prepare(plan, ToyEvaluator()), store, study="none", trials=1, resume=True)
 
 
 def test_history_that_would_be_proposed_otherwise_is_refused(store: Store) -> None:
@@ -208,7 +210,7 @@ def test_killed_and_resumed_ends_with_the_same_front(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'killed.db'}"
     code = f"""
         import os, signal
-        from search.loop import Plan, search
+        from search.loop import Plan, prepare, search
         from store import open_store
         from tests.search.toy import ToyEvaluator, ToySpace
 
@@ -220,8 +222,9 @@ def test_killed_and_resumed_ends_with_the_same_front(tmp_path: Path) -> None:
                     os.kill(os.getpid(), signal.SIGKILL)
                 return super().evaluate(examined)
 
+        plan = Plan(ToySpace(), {BUDGET})
         with open_store({url!r}) as store:
-            search(Plan(ToySpace(), {BUDGET}), Killed(), store, study="toy", trials=400)
+            search(plan, prepare(plan, Killed()), store, study="toy", trials=400)
     """
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], cwd=root)
