@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 from tokenizers import Tokenizer, pre_tokenizers
+from transformers.integrations.gguf import convert_gguf_tokenizer, get_gguf_tokenizer
 
 from archspec.errors import InputError
-from compiler.weights.tokenizer import SINGLE_DIGITS, SPLITS, from_gguf, write_tokenizer
+from compiler.weights.gguf_tokenizer import SINGLE_DIGITS, SPLITS, from_gguf
+from compiler.weights.tokenizer import write_tokenizer
 from tests.interop.gguf_files import write
 
 ALPHABET = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -66,11 +68,56 @@ def test_begin_and_end_are_added_where_the_file_asks() -> None:
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"model": "llama"}, "tokenizer model 'llama' is not understood"), ({"pre": "poro"}, "pre-tokenizer 'poro'")],
+    [
+        ({"model": "unigram"}, "tokenizer model 'unigram' is not understood"),
+        ({"pre": "poro"}, "pre-tokenizer 'poro' is not understood"),
+        ({"tokens": None}, "/tokenizer.ggml.tokens.*expected a list of strings"),
+        ({"merges": 3}, "/tokenizer.ggml.merges.*expected a list of strings"),
+        ({"merges": ["q z z z"]}, "tokens and merges do not fit"),
+        ({"eos_token_id": 10**6}, "found 1000000, there are"),
+        ({"model": "llama"}, "/tokenizer.ggml.scores.*one for each token"),
+    ],
 )
-def test_what_is_not_understood_is_refused(change: dict[str, str], message: str) -> None:
+def test_what_is_not_understood_is_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         from_gguf(metadata("gpt-2") | {f"tokenizer.ggml.{key}": value for key, value in change.items()})
+
+
+def sentencepiece(**more: Any) -> dict[str, Any]:
+    """A vocabulary with merges whose order only the scores tell: "lo" is merged before "he"."""
+    words = ["▁", *"helo wrd", "lo", "he", "hel", "hello", "▁hello", "▁w", "or", "▁wor", "ld", "▁world", "l▁"]
+    tokens = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *dict.fromkeys(words)]
+    first = len(tokens) - len(dict.fromkeys(words))
+    return {
+        "tokenizer.ggml.model": "llama",
+        "tokenizer.ggml.tokens": tokens,
+        "tokenizer.ggml.scores": [0.0] * first + [-float(i) for i in range(len(tokens) - first)],
+        "tokenizer.ggml.token_type": [2, 3, 3] + [6] * 256 + [1] * (len(tokens) - first),
+        "tokenizer.ggml.unknown_token_id": 0,
+        "tokenizer.ggml.bos_token_id": 1,
+        "tokenizer.ggml.eos_token_id": 2,
+        **{f"tokenizer.ggml.{key}": value for key, value in more.items()},
+    }
+
+
+@pytest.mark.parametrize(
+    "text", ["hello world", "hello  world", "helloworld", "é hello</s>", "", "  hello", "lo lo\nworld"]
+)
+def test_sentencepiece_cuts_as_transformers_does(text: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "m.gguf", "llama", {"block_count": 1}, {}, None, sentencepiece())
+    theirs = get_gguf_tokenizer(str(path))
+    expected, _ = convert_gguf_tokenizer(*theirs[:2])
+    ours, _ = from_gguf(sentencepiece())
+    ids = ours.encode(text, add_special_tokens=False).ids
+    assert ids == expected.encode(text, add_special_tokens=False).ids
+    assert ours.decode(ids, skip_special_tokens=False) == expected.decode(ids, skip_special_tokens=False)
+
+
+def test_sentencepiece_begins_with_the_begin_token_unless_told_not_to() -> None:
+    assert from_gguf(sentencepiece())[0].encode("hello").tokens[0] == "<s>"
+    assert from_gguf(sentencepiece(add_bos_token=False))[0].encode("hello").tokens[0] != "<s>"
+    assert from_gguf(sentencepiece())[0].encode("hello").tokens == ["<s>", "▁hello"]
+    assert from_gguf(sentencepiece(add_space_prefix=False))[0].encode("hello").tokens == ["<s>", "hello"]
 
 
 def test_files_for_a_package(tmp_path: Path) -> None:
