@@ -15,7 +15,8 @@ from tests.spec.documents import EXAMPLES, SPACES, STACK, tiny
 
 DOCUMENTS = [json.loads(file.read_text()) for file in [*EXAMPLES, *SPACES]]
 JUNK: list[Any] = [
-    None, True, False, 0, -1, 3, 1.5, 1e300, 10**30, "", "x", "=", "=layer", "=head", "=d_model", "=1/0", "causal", "rms",
+    None, True, False, 0, -1, 3, 1.5, 1e300, 10**30, "", "x", "=", "=layer", "=head", "=d_model", "=1/0", "causal",
+    "rms",
     "/x", "/vocab", "a", [], {}, [[]], {"type": 3}, {"type": "window", "behind": 3}, {"like": "main"},
     {"repeat": 2, "of": ["main"]}, {"block": "main", "weights": "/s"}, {"parallel": []}, {"concat": ["x", "input"]},
     {"sum": []}, {"first_present": []}, {"op": "identity"}, {"$choice": [1, 2]}, {"$int": [1, 3]}, {"$ref": "kv"},
