@@ -27,8 +27,8 @@ def print_report(r: CostReport) -> None:
         if table is not None:
             console.print(table, "")
     console.print(f"[bold]why[/bold]  {r.why}")
-    if r.no_step:
-        console.print(f"[bold]no generation[/bold]  {r.no_step}")
+    for note in r.notes:
+        console.print(f"[bold]note[/bold]  {note}")
 
 
 def print_parameters(rows: Sequence[dict[str, Any]]) -> None:

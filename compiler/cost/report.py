@@ -19,6 +19,9 @@ from compiler.cost.training import Training, training
 from compiler.ir.program import Program
 from compiler.lower.program import lower
 
+LARGEST = 10**9
+DEFAULT_CONTEXT = 2048  # of a spec without max_length
+
 
 @dataclass(frozen=True)
 class CostReport:
@@ -82,6 +85,17 @@ class CostReport:
         later = f"compute bound from batch {batch:,}" if batch else "at no batch compute bound at this context"
         return f"decode: {what}, {self.speed.decode_bytes / 1e9:.2f} GB a step; {later}"
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader should know beside the numbers."""
+        found = []
+        longest = self.resolved.max_length if self.resolved else None
+        if longest and self.context > longest:
+            found.append(f"the context is longer than the spec's max_length of {longest:,}: quality there is unknown")
+        if self.no_step:
+            found.append(f"no generation: {self.no_step}")
+        return tuple(found)
+
     def to_json(self) -> dict[str, Any]:
         """What `show --json` prints: plain numbers, bytes and operations; null where there is no such number."""
         p, c, f, m, s = self.parameters, self.cache, self.flops, self.memory, self.speed
@@ -120,6 +134,7 @@ class CostReport:
             "phase": "training" if self.training else "inference", "device": self.device.name,
             "context": self.context, "batch": self.batch,
             "prefill_chunk": self.prefill_chunk, "fits": self.fits, "why": self.why, "no_step": self.no_step,
+            "notes": list(self.notes),
         }  # fmt: skip
 
 
@@ -140,9 +155,11 @@ def cost(
         resolved = replace(resolved, spec=resolved.spec.model_copy(update={"precision": precision}))
     plain = lower(resolved)
     program, _ = pipeline.run(plain)
+    if context is None:
+        context = resolved.max_length or DEFAULT_CONTEXT
     report = cost_of_program(
-        program, Storage(precision), context=context or resolved.max_length or 2048, batch=batch, device=device,
-        chunk=chunk, materialised=materialised, calibration=calibration,
+        program, Storage(precision), context=context, batch=batch, device=device, chunk=chunk,
+        materialised=materialised, calibration=calibration,
     )  # fmt: skip
     if phase == "training":
         length = report.context
@@ -161,8 +178,10 @@ def cost_of_program(
 ) -> CostReport:  # fmt: skip
     """Cost of a program already lowered (and rewritten); hashes are empty."""
     for name, value in (("context", context), ("batch", batch), ("chunk", chunk)):
-        if value is not None and value < 1:
-            raise InputError(f"found {value}, a whole number of at least 1 is needed", source=f"--{name}")
+        if value is not None and not 1 <= value <= LARGEST:
+            raise InputError(
+                f"found {value}, a whole number of at least 1 and at most {LARGEST:.0e} is needed", source=f"--{name}"
+            )
     where = find_device(device) if isinstance(device, str) else device
     expected = efficiency(where.name, where.kind, calibration)
     found = sites(program)

@@ -1,0 +1,138 @@
+"""`archspec show` and `archspec doctor` as processes: keys, messages, exit codes, time, and never torch."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cost.specs import decoder
+
+KEYS = {
+    "parameters": {"total", "active", "stored"},
+    "cache": {"bytes_per_token", "cross_bytes_per_encoder_token", "constant_bytes", "at_context"},
+    "flops": {"prefill", "decode"},
+    "memory": {"weights", "cache", "activations", "logits", "workspace", "reserve", "total"},
+    "speed": {"prefill_tokens_per_second", "decode_tokens_per_second", "bound"},
+}
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "archspec.cli.main", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def show(*arguments: str) -> dict[str, Any]:
+    done = run("show", *arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_keys_and_numbers() -> None:
+    found = show("llama-3-8b", "--context", "1024", "--batch", "2")
+    assert {"name", "hash", "variant"} <= set(found)
+    for part, keys in KEYS.items():
+        assert keys <= set(found[part])
+    assert found["parameters"]["total"] == 8_030_261_248
+    assert found["memory"]["cache"] == 2 * 1024 * 131_072
+    assert found["memory"]["total"] == sum(v for k, v in found["memory"].items() if k != "total")
+    assert len(found["hash"]) == len(found["variant"]) == 64 and found["hash"] != found["variant"]
+    assert found["speed"]["bound"] == "memory"
+
+
+def test_dtype_changes_the_variant_and_not_the_hash() -> None:
+    plain, small = show("smollm2-135m"), show("smollm2-135m", "--dtype", "int4")
+    assert plain["hash"] == small["hash"] and plain["variant"] != small["variant"]
+    assert small["memory"]["weights"] < 0.5 * plain["memory"]["weights"]
+
+
+def test_a_context_that_is_too_long_is_noted() -> None:
+    assert show("gpt2")["notes"] == []
+    assert "max_length" in show("gpt2", "--context", "4096")["notes"][0]
+    assert "no generation" in show("bert-base")["notes"][0]
+
+
+def test_training_is_labelled() -> None:
+    done = run("show", "gpt2", "--phase", "training")
+    assert done.returncode == 0 and "by formula" in done.stdout and "optimizer" in done.stdout
+
+
+def test_every_parameter(tmp_path: Path) -> None:
+    file = tmp_path / "mine.json"
+    document = decoder()
+    del document["name"]
+    file.write_text(json.dumps(document))
+    found = show(str(file), "--parameters")
+    assert found["name"] == "mine"
+    rows = found["parameter_list"]
+    assert sum(r["bytes"] for r in rows) == found["memory"]["weights"]
+    assert {"path": "decoder.1.attention.k.weight", "shape": [16, 32], "kind": "linear", "dtype": "bf16",
+            "bytes": 1024, "source": []} in rows  # fmt: skip
+    listed = run("show", str(file), "--parameters")
+    assert "decoder.1.attention.k.weight" in listed.stdout
+
+
+def test_sources_of_a_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(
+        json.dumps({"model_type": "llama", "architectures": ["LlamaForCausalLM"], "vocab_size": 50, "hidden_size": 16,
+                    "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2,
+                    "max_position_embeddings": 32, "rms_norm_eps": 1e-5, "hidden_act": "silu"})
+    )  # fmt: skip
+    rows = show(str(tmp_path), "--parameters")["parameter_list"]
+    sources = {row["path"]: row["source"] for row in rows}
+    assert sources["decoder.0.attention.q.weight"] == ["model.layers.0.self_attn.q_proj.weight"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["llama-3-8c"], "did you mean"),
+        (["gpt2", "--device", "rtx-4091"], "did you mean rtx-4090"),
+        (["gpt2", "--dtype", "int3"], "unknown dtype"),
+        (["gpt2", "--phase", "dreaming"], "unknown phase"),
+        (["gpt2", "--context", "0"], "at least 1"),
+        (["gpt2", "--batch", "-2"], "at least 1"),
+        (["gpt2", "--context", "10000000000"], "at most"),
+        (["reformer-enwik8"], "cannot lower"),
+    ],
+)
+def test_bad_input(arguments: list[str], message: str) -> None:
+    done = run("show", *arguments)
+    assert done.returncode == 2 and message in done.stderr
+    assert "Traceback" not in done.stderr and not done.stdout
+
+
+@pytest.mark.parametrize("name", ["llama-3.1-405b", "deepseek-v3", "t5-base", "jamba-v0.1", "moba-8b"])
+def test_half_a_second(name: str) -> None:
+    """Processor time of the whole process, the best of three, so that a busy machine does not decide."""
+    taken = []
+    for _ in range(3):
+        before = os.times()
+        assert run("show", name).returncode == 0
+        after = os.times()
+        taken.append(after.children_user - before.children_user + after.children_system - before.children_system)
+    assert min(taken) < 0.5, taken
+
+
+def test_nothing_heavy_is_imported() -> None:
+    code = (
+        "import sys; from archspec.cli import show_command, doctor_command; "
+        "heavy = ('torch', 'numpy', 'networkx', 'onnx', 'onnxruntime', 'optuna', 'sqlalchemy'); "
+        "print([m for m in heavy if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_doctor() -> None:
+    done = run("doctor", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["versions"]["python"].startswith("3.")
+    assert found["processor"]["cores for us"] >= 1
+    assert "CPUExecutionProvider" in (found["onnxruntime"]["providers"] or ["CPUExecutionProvider"])
+    assert run("doctor").returncode == 0
