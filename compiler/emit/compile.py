@@ -97,13 +97,16 @@ def compile_spec(
 
 
 def default_dtype(source: Source, options: Options) -> str:
-    """The spec's own type. fp32 where weights were quantised, and for what ONNX Runtime runs on a CPU."""
-    if source.kind == "gguf" or (options.target == "onnx" and options.device == "cpu"):
+    """The type that the spec itself asks for; else fp32 for a CPU and bf16 for a GPU.
+
+    Always fp32 for what ONNX Runtime runs on a CPU.
+    """
+    if options.target == "onnx" and options.device == "cpu":
         return "fp32"
-    stored = source.spec.precision.weights
-    kinds = set(stored.values()) if isinstance(stored, dict) else {stored}
-    floats = kinds & set(DTYPES)
-    return floats.pop() if len(kinds) == 1 and floats else "fp32"
+    precision = source.spec.precision
+    if "weights" in precision.model_fields_set and precision.weights in DTYPES:
+        return str(precision.weights)
+    return "fp32" if options.device == "cpu" else "bf16"
 
 
 def with_precision(source: Source, dtype: str | None) -> Resolved:

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from archspec.errors import InputError
-from archspec.interop.recipe import Recipe, Stored, compose, invert
+from archspec.interop.recipe import Recipe, Stored, compose, invert, sources
 from archspec.interop.tensor_map import TensorMap
 from compiler import pipeline
 from compiler.ir.graph import Node
@@ -115,9 +115,10 @@ class _Chosen:
 
     def __init__(self, source: TensorSource, recipes: Mapping[str, Recipe]) -> None:
         self.path, self._source = source.path, source
+        self._names = {name for recipe in recipes.values() for name in sources(recipe)}
 
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
-        return self._source.shapes()
+        return {name: shape for name, shape in self._source.shapes().items() if name in self._names}
 
     def read(self, name: str) -> Tensor:
         return self._source.read(name)

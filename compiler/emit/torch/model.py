@@ -9,6 +9,9 @@ from compiler.emit.torch.writer import RUNTIME, File, Region, Writer, own_path
 from compiler.ir.graph import Node
 from compiler.ir.program import Program, calls
 
+# Base class of the model -> the runtime module that it stands in.
+HOMES = {"Stepping": "state", "Whole": "whole", "Translating": "translating", "WholeTranslating": "translating"}
+
 
 @dataclass
 class Part:
@@ -106,15 +109,15 @@ class ModelWriter:
                     like = w.names[self.program.meta["ids"][name]]
                     w.line(f"{argument} = torch.zeros_like({like}) if {argument} is None else {argument}")
                 if rows:
-                    w.file.helper("check_ids", f"{RUNTIME}.state")
+                    w.file.helper("check_ids", f"{RUNTIME}.base")
                     w.line(f"check_ids({argument}, {min(rows)}, {quoted(argument)})")
                 continue
             ids = w.names[self.program.meta["ids"][name]]
-            w.file.helper("real_tokens", f"{RUNTIME}.state")
             real = w.local("real")
             w.names[name] = real
-            state = ", state" if w.steps else ""
-            w.line(f"{real} = real_tokens({argument}, {ids}, {quoted(argument)}{state})", "(B, S), None: no padding")
+            reader, state = ("real_new_tokens", ", state") if w.steps else ("real_tokens", "")
+            w.file.helper(reader, f"{RUNTIME}.{'state' if w.steps else 'base'}")
+            w.line(f"{real} = {reader}({argument}, {ids}, {quoted(argument)}{state})", "(B, S), None: no padding")
         for node in part.nodes:
             if node.op == "positions" and node.attrs.get("given"):
                 argument = unique(identifier(node.attrs["given"], "input"), {*arguments, *w.names.values()})
@@ -123,7 +126,7 @@ class ModelWriter:
         if w.steps:
             ids, real = (
                 w.names[part.inputs[0]],
-                next((w.names[n] for n in part.inputs if w.names[n].startswith("real")), "None"),
+                next((w.names[n] for n in part.inputs if self.program.optional.get(n) == "ones"), "None"),
             )
             w.lines += ["if state is not None:", f"    state.take({ids}, {real})"]
         w.used |= set(arguments)
@@ -133,7 +136,7 @@ class ModelWriter:
         """Learned positions end somewhere: say so before the table is read."""
         rows = [u.attrs["rows"] - u.attrs.get("offset", 0) for u in w.graph.users(node.name) if u.op == "embedding"]
         if node.op == "positions" and rows:
-            w.file.helper("check_ids", f"{RUNTIME}.state")
+            w.file.helper("check_ids", f"{RUNTIME}.base")
             w.line(f'check_ids({w.names[node.name]}, {min(rows)}, "a position")')
 
     def _region(self, w: Writer, node: Node) -> None:
@@ -190,13 +193,14 @@ class ModelWriter:
         base = "Stepping" if self.steps else "Whole"
         if self.source.nodes:
             base = "Translating" if self.steps else "WholeTranslating"
-        self.file.helper(base, f"{RUNTIME}.{'translating' if self.source.nodes else 'state'}")
+        self.file.helper(base, f"{RUNTIME}.{HOMES[base]}")
         name = comment(self.program.name)
         lines = [f"class Model({base}):", f'    """{name}: {self._summary()}."""', ""]
         if self.refusal is not None:
             lines += [f"    refusal = {quoted(self.refusal)}", ""]
         else:
-            lines += ["    end_ids = END_IDS", ""]
+            counters = [f"    n_counters = {len(self.counters)}"] if self.counters else []
+            lines += ["    end_ids = END_IDS", *counters, ""]
         lines += ["    def __init__(self) -> None:", "        super().__init__()"]
         shapes = {t: self.program.params[t].shape for t in self._shared()}
         lines += declared(shapes)
@@ -232,11 +236,12 @@ class ModelWriter:
         return [f"        self.{attribute} = [", *(f"            {part}" for part in parts), "        ]"]
 
     def _methods(self) -> list[str]:
-        positional = list(self.arguments.items())
-        first, rest = positional[:1], positional[1:]
-        mask = [(n, t) for n, t in rest if n.endswith("mask")][:1]
-        positions = [(n, t) for n, t in rest if n in self._position_arguments()][:1]
-        others = [item for item in rest if item not in mask + positions]
+        ids = self.output.inputs[0] if self.output.inputs else "input_ids"
+        first = next(iter(self.arguments.items()))
+        mask = _one(self.arguments, {_mask_of(self.program, ids)}, "attention_mask")
+        positions = _one(self.arguments, self._position_arguments(), "position_ids")
+        head = [first, mask, positions]
+        others = [item for item in self.arguments.items() if item not in head]
         lines = []
         if self.source.nodes:
             given = ", ".join(
@@ -246,7 +251,6 @@ class ModelWriter:
             lines += ['        """Run the source stacks once; the result goes to `new_state`."""']
             lines += [f"        {line}" for line in self.source_body]
             lines += [f"        return ({', '.join(self.handed)},)", ""]
-        head = [*first, *mask, *positions]
         names = ", ".join(f"{n}: {t}" for n, t in head)
         more = "".join(f", {n}: {t} = None" for n, t in others)
         encoded = "encoded: tuple[Tensor | None, ...]" if self.source.nodes else ""
@@ -283,3 +287,15 @@ def short(value: str) -> str:
     """The end of a value's name that says what it is: "tokens" of "decoder.text.tokens", "then_0" of "head.then.0"."""
     parts = value.split(".")
     return parts[-1] if not parts[-1].isdigit() else "_".join(parts[-2:])
+
+
+def _one(arguments: dict[str, str], names: set[str], otherwise: str) -> tuple[str, str]:
+    """The argument among `names`; a pass that needs none takes one of the usual name all the same."""
+    found = [item for item in arguments.items() if item[0] in names]
+    return found[0] if found else (otherwise, "Tensor | None")
+
+
+def _mask_of(program: Program, ids: str) -> str:
+    """The argument that says which of these ids are padding."""
+    masks = [n for n, kind in program.optional.items() if kind == "ones" and program.meta["ids"].get(n) == ids]
+    return identifier(masks[0], "input") if masks else "attention_mask"

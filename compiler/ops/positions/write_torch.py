@@ -6,17 +6,17 @@ from compiler.ir.graph import Node
 
 def write(w: Writer, node: Node) -> None:
     given = w.given(node.attrs.get("given", ""))
-    state = "state" if w.steps else "None"
     ids, real = w.read(node, 0), w.read(node, 1)
     match node.attrs["counts"]:
         case "count_mask":
-            w.helper("positions_of_real", f"{RUNTIME}.positions")
-            call = f"positions_of_real({ids}, {real}, {state})"
+            name, arguments, extra = "counts_of_real", [ids, real], "state"
         case "count_nonpad":
-            w.helper("positions_of_nonpad", f"{RUNTIME}.positions")
-            counted = w.counter("counted") if w.steps else "None"
-            call = f"positions_of_nonpad({ids}, {w.attr(node, 'pad_id')}, {counted})"
+            name, arguments = "counts_of_nonpad", [ids, repr(w.attr(node, "pad_id"))]
+            extra = w.counter("counted") if w.steps else ""
         case _:
-            w.helper("positions_in_order", f"{RUNTIME}.positions")
-            call = f"positions_in_order({ids}, {state})"
+            name, arguments, extra = "slots", [ids], "state"
+    if w.steps:
+        name, arguments = f"{name}_from", [*arguments, extra]
+    w.helper(name, f"{RUNTIME}.positions")
+    call = f"{name}({', '.join(arguments)})"
     w.set(node, f"{call} if {given} is None else {given}" if given else call)

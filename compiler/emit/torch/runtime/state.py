@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from compiler.emit.torch.runtime.base import Base, real_tokens
 
 
 class State:
     """The tokens so far: caches by layer (one tensor for each layer and side), padding, and how many there were."""
 
-    def __init__(self, caches: list[list[Tensor]], batch: int, max_length: int, device: torch.device) -> None:
+    def __init__(
+        self, caches: list[list[Tensor]], batch: int, max_length: int, device: torch.device, n_counters: int
+    ) -> None:
         self.caches = caches
         self.batch, self.max_length = batch, max_length
         self.length = torch.zeros((), dtype=torch.long)  # on the CPU, so that reading it waits for no device
         self.real = torch.ones(batch, max_length, dtype=torch.bool, device=device)  # False at padding
         self.padded = False  # whether there is any
+        self.counters = [torch.zeros(batch, 1, dtype=torch.long, device=device) for _ in range(n_counters)]
 
     def take(self, ids: Tensor, real: Tensor | None) -> None:
         """Make room for new tokens; ValueError where there is none."""
@@ -33,59 +37,22 @@ class State:
             self.real.index_copy_(1, self.length.to(ids.device) + torch.arange(new, device=ids.device), real)
 
 
-def check_ids(ids: Tensor, rows: int, name: str) -> None:
-    """ValueError unless ids is (B, S) of whole numbers below `rows`; on a GPU the kernel checks the values."""
-    if ids.dim() != 2 or ids.is_floating_point() or ids.numel() == 0:
-        raise ValueError(f"{name} must be whole numbers (batch, tokens), found {ids.dtype} {tuple(ids.shape)}")
-    if ids.device.type == "cpu" and not torch.compiler.is_compiling():
-        low, high = torch.aminmax(ids)
-        if int(low) < 0 or int(high) >= rows:
-            raise ValueError(f"{name} has {int(low) if int(low) < 0 else int(high)}, allowed are 0 to {rows - 1}")
-
-
-def real_tokens(mask: Tensor | None, ids: Tensor, name: str, state: State | None = None) -> Tensor | None:
-    """attention_mask -> True where the new tokens are not padding (B, S), or None where there is no mask.
-
-    With a state the mask may cover all tokens so far, of which the last S are taken.
-    """
-    if mask is None:
-        return None
-    batch, new = ids.shape[:2]
-    total = new
-    if state is not None:
-        total = mask.shape[-1] if torch.compiler.is_compiling() else int(state.length) + new
-    if mask.dim() != 2 or mask.shape[0] != batch or mask.shape[1] not in (new, total):
-        raise ValueError(f"{name} must have shape ({batch}, {total}), found {tuple(mask.shape)}")
-    return mask[:, -new:].bool()
-
-
-class Base(nn.Module):
-    """What every model has: tables that are no parameters, its type, a demonstration."""
-
-    def table(self, name: str, numbers: Sequence[float]) -> None:
-        """Constants in float64, kept out of state_dict."""
-        self.register_buffer(name, torch.tensor(numbers, dtype=torch.float64, device="cpu"), persistent=False)
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Base:
-        """Moves and casts parameters; tables move but stay float64."""
-        tables = dict(self._buffers)
-        super()._apply(fn, recurse)
-        for name, table in tables.items():
-            moved = self._buffers[name]
-            if table is not None and moved is not None:
-                self._buffers[name] = table.to(moved.device)
-        return self
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The type of the activations."""
-        return next(self.parameters()).dtype
+def real_new_tokens(mask: Tensor | None, ids: Tensor, name: str, state: State | None) -> Tensor | None:
+    """The same for the new tokens of a step: the mask may cover all tokens so far, of which the last S are taken."""
+    if mask is None or state is None or mask.dim() != 2:
+        return real_tokens(mask, ids, name)
+    new = ids.shape[1]
+    total = mask.shape[1] if torch.compiler.is_compiling() else int(state.length) + new
+    if mask.shape[1] not in (new, total):
+        raise ValueError(f"{name} must have shape {(len(ids), new)} or {(len(ids), total)}, found {tuple(mask.shape)}")
+    return real_tokens(mask[:, -new:], ids, name)
 
 
 class Stepping(Base):
     """A model that runs step by step: the subclass gives `run` and `caches`."""
 
     end_ids: tuple[int, ...] = ()  # generation stops at these
+    n_counters = 0  # integers that a state carries for each row
 
     def run(
         self,
@@ -117,7 +84,7 @@ class Stepping(Base):
         if batch_size < 1 or max_length < 1:
             raise ValueError(f"a state needs a batch and a length of at least 1, found {batch_size} and {max_length}")
         device = next(self.parameters()).device
-        return State(self.caches(batch_size, max_length), batch_size, max_length, device)
+        return State(self.caches(batch_size, max_length), batch_size, max_length, device, self.n_counters)
 
     @torch.no_grad()
     def step(
@@ -190,37 +157,6 @@ class Stepping(Base):
         logits, state = self.step(ids, self.new_state(1, 9))
         logits, state = self.step(logits[:, -1:].argmax(-1), state)
         return f"one step after 8 random tokens: logits {tuple(logits.shape)} in {logits.dtype}"
-
-
-class Whole(Base):
-    """A model that sees all tokens at once: the subclass gives `run` and says why it cannot step."""
-
-    refusal = ""
-
-    def run(self, ids: Tensor, mask: Tensor | None, positions: Tensor | None, **others: Tensor | None) -> Tensor:
-        raise NotImplementedError
-
-    def forward(
-        self,
-        input_ids: Tensor,
-        attention_mask: Tensor | None = None,
-        position_ids: Tensor | None = None,
-        **others: Tensor | None,
-    ) -> Tensor:
-        """input_ids (B, S), attention_mask (B, S) with 0 at padding -> (B, S, ...)."""
-        return self.run(input_ids, attention_mask, position_ids, **others)
-
-    def new_state(self, *_: Any, **__: Any) -> None:
-        """Always refused."""
-        raise RuntimeError(f"this model cannot run step by step: {self.refusal}")
-
-    step = generate = stream = new_state
-
-    @torch.no_grad()
-    def demonstrate(self, vocabulary: int) -> str:
-        """One pass over random ids, told."""
-        out = self(torch.randint(vocabulary, (1, 8), device=next(self.parameters()).device))
-        return f"one pass over 8 random tokens: output {tuple(out.shape)} in {out.dtype}"
 
 
 def choose(logits: Tensor, temperature: float, top_p: float, generator: torch.Generator | None) -> Tensor:
