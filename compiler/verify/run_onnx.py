@@ -37,7 +37,14 @@ class OnnxPackage:
         return torch.from_numpy(self._run(inputs, {})["output"].astype(np.float64))
 
     def stepped(self, inputs: Mapping[str, Tensor], cuts: tuple[int, ...]) -> Tensor:
-        """The output put together from steps that end at `cuts`, each given the caches of the one before."""
+        """The output put together from steps that end at `cuts`, each given the caches of the one before.
+
+        Row by row: ONNX Runtime's GroupQueryAttention takes several tokens behind a past for a batch of one only.
+        """
+        rows = range(len(inputs["input_ids"]))
+        return torch.cat([self._stepped({name: x[i : i + 1] for name, x in inputs.items()}, cuts) for i in rows])
+
+    def _stepped(self, inputs: Mapping[str, Tensor], cuts: tuple[int, ...]) -> Tensor:
         ids, mask = inputs["input_ids"], inputs.get("attention_mask")
         past: dict[str, np.ndarray] = {}
         start, parts = 0, []
