@@ -1,4 +1,5 @@
-"""Specs of the zoo, made small, compute what transformers computes with the same weights, every weight redrawn."""
+"""Specs of the zoo, made small, compute what transformers computes with the same weights, every weight redrawn, and go
+on doing so after all passes."""
 
 import zlib
 from dataclasses import dataclass, field
@@ -8,8 +9,11 @@ import pytest
 import torch
 import transformers
 
+from compiler.ir.program import Program
 from compiler.lower.program import lower
+from compiler.pipeline import run as run_passes
 from compiler.verify.interpreter import interpret
+from compiler.verify.pack import pack
 from tests.zoo import renaming as r
 from tests.zoo import renaming_pairs as p
 from tests.zoo.shrink import DROP, shrunk
@@ -277,23 +281,44 @@ def model_of(case: Case) -> torch.nn.Module:
     return model
 
 
+def small(case: Case, name: str) -> Program:
+    stack = "encoder" if case.only_encoder else "decoder"
+    layers = {stack: case.layers} | ({"encoder": case.encoder} if case.encoder else {})
+    return lower(shrunk(name, layers, case.sizes))
+
+
+def ids(case: Case) -> dict[str, torch.Tensor]:
+    return {
+        key: torch.randint(5, V, (2, 17 - 4 * i), generator=torch.Generator().manual_seed(i))
+        for i, key in enumerate(case.inputs)
+    }
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_means_what_transformers_computes(name: str) -> None:
     torch.set_num_threads(1)
     case = CASES[name]
     model = model_of(case)
-    inputs = {
-        key: torch.randint(5, V, (2, 17 - 4 * i), generator=torch.Generator().manual_seed(i))
-        for i, key in enumerate(case.inputs)
-    }
     with torch.no_grad():
-        expected = model(**inputs).logits
-    stack = "encoder" if case.only_encoder else "decoder"
-    layers = {stack: case.layers} | ({"encoder": case.encoder} if case.encoder else {})
-    program = lower(shrunk(name, layers, case.sizes))
-    stored = dict(model.state_dict())
-    weights = r.renamed(program.parameter_paths(), stored, case.table)
+        expected = model(**ids(case)).logits
+    program = small(case, name)
+    weights = r.renamed(program.parameter_paths(), dict(model.state_dict()), case.table)
     shapes = {path: tuple(param.shape) for path, param in program.parameter_paths().items()}
     assert {path: tuple(weight.shape) for path, weight in weights.items()} == shapes
-    found = next(iter(interpret(program, weights, inputs).values()))
+    found = next(iter(interpret(program, weights, ids(case)).values()))
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_passes_change_nothing(name: str) -> None:
+    torch.set_num_threads(1)
+    case = CASES[name]
+    before = small(case, name)
+    after, _ = run_passes(before)
+    weights = {
+        path: drawn(path, torch.empty(param.shape)).double() * 0.3 + (len(param.shape) == 1)
+        for path, param in before.parameter_paths().items()
+    }
+    expected = next(iter(interpret(before, weights, ids(case)).values()))
+    found = next(iter(interpret(after, pack(after, weights), ids(case)).values()))
+    torch.testing.assert_close(found, expected, atol=1e-9, rtol=1e-9)
