@@ -8,12 +8,13 @@ from typing import Any, Literal
 from archspec import zoo
 from archspec.errors import InputError
 from archspec.interop import gguf, huggingface
-from archspec.interop.gguf_file import is_gguf, read_gguf
+from archspec.interop.gguf_file import GgufFile, is_gguf, read_gguf
 from archspec.interop.tensor_map import TensorMap
 from archspec.spec import Spec, load_spec
 from archspec.spec.load import read_json
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+TRAINING_STATE = ("training_args", "optimizer", "scheduler", "rng_state", "scaler")  # left behind by a trainer
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,9 @@ def open_source(text: str | Path) -> Source:
         return _from_folder(text, path)
     if is_gguf(path) or path.suffix == ".gguf":
         file = read_gguf(path)
-        spec = load_spec(gguf.to_spec(file, slug(file.metadata.get("general.basename") or path.stem)), text)
-        return Source(text, "gguf", spec, path, gguf.tensors(file), path)
+        spec = load_spec(gguf.to_spec(file, _gguf_name(file)), text)
+        tokenizer = path if "tokenizer.ggml.tokens" in file.metadata else None
+        return Source(text, "gguf", spec, path, gguf.tensors(file), tokenizer)
     document = read_json(path)
     if "archspec" in document:
         return Source(text, "spec", load_spec(path))
@@ -92,7 +94,7 @@ def _local(text: str) -> Path:
 
 
 def _from_folder(text: str, path: Path) -> Source:
-    weights = path if any(file.suffix == ".safetensors" or file.suffix in PICKLES for file in path.iterdir()) else None
+    weights = path if any(map(_holds_weights, path.iterdir())) else None
     if (path / "spec.json").is_file():
         return Source(text, "package", load_spec(path / "spec.json"), weights, None, _tokenizer(path))
     config = path / "config.json"
@@ -103,6 +105,17 @@ def _from_folder(text: str, path: Path) -> Source:
         huggingface.import_config(config, slug(document.get("_name_or_path") or path.resolve().name)), str(config)
     )
     return Source(text, "huggingface", spec, weights, huggingface.tensor_map(document, str(config)), _tokenizer(path))
+
+
+def _holds_weights(file: Path) -> bool:
+    """Pickled weights count too: whoever wants to load them is told why they are refused."""
+    return file.suffix == ".safetensors" or (file.suffix in PICKLES and file.stem not in TRAINING_STATE)
+
+
+def _gguf_name(file: GgufFile) -> str:
+    """The name and size of the model where the file has them."""
+    name, size = file.metadata.get("general.basename"), file.metadata.get("general.size_label")
+    return slug(f"{name}-{size}" if name and size else name or file.path.stem)
 
 
 def _tokenizer(path: Path) -> Path | None:

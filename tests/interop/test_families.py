@@ -1,13 +1,16 @@
 """Every family against transformers: the spec means what their model computes, and the configuration comes back."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 import transformers
 from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
+from archspec.errors import InputError
 from archspec.interop.huggingface import export_config
 from archspec.interop.recipe import sources
 from archspec.interop.source import open_source
@@ -65,6 +68,46 @@ def test_pre_training_leaves_its_second_head_unread(tmp_path: Path) -> None:
     torch.testing.assert_close(logits_here(tmp_path, IDS), expected, atol=1e-5, rtol=1e-5)
     matched = open_source(tmp_path).tensors.matched(open_weights(tmp_path).shapes())
     assert {name.rpartition(".")[0] for name in matched.unread} == {"bert.pooler.dense", "cls.seq_relationship"}
+
+
+def respelled(folder: Path, name: str, respell: Callable[[str], str], extra: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Saves a model, renames its stored tensors and adds some; the logits that it had before."""
+    model = CASES[name].save(folder).double()
+    file = folder / "model.safetensors"
+    tensors = {respell(key): tensor for key, tensor in load_file(file).items()}
+    save_file(tensors | extra, file)
+    with torch.no_grad():
+        return model(IDS).logits
+
+
+def test_names_of_the_first_gpt2_checkpoint(tmp_path: Path) -> None:
+    masks = {f"h.{layer}.attn.bias": torch.ones(1, 1, 4, 4) for layer in range(3)}
+    expected = respelled(tmp_path, "gpt2", lambda name: name.removeprefix("transformer."), masks)
+    torch.testing.assert_close(logits_here(tmp_path, IDS), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_names_of_the_first_bert_checkpoint(tmp_path: Path) -> None:
+    def old(name: str) -> str:
+        return name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
+
+    extra = {"bert.embeddings.position_ids": torch.arange(40)[None], "cls.seq_relationship.weight": torch.ones(2, 32)}
+    expected = respelled(tmp_path, "bert", old, extra)
+    torch.testing.assert_close(logits_here(tmp_path, IDS), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_rotary_frequencies_in_old_llama_checkpoints_are_left_unread(tmp_path: Path) -> None:
+    stored = {"model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(4)}
+    expected = respelled(tmp_path, "llama", lambda name: name, stored)
+    torch.testing.assert_close(logits_here(tmp_path, IDS), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_weights_of_another_model_are_refused(saved: tuple[Case, Path], tmp_path: Path) -> None:
+    _, folder = saved
+    CASES["gpt2" if "gpt2" not in head_class(folder).lower() else "bert"].save(tmp_path)
+    source = open_source(folder)
+    shapes = {path: param.shape for path, param in lower(resolve(source.spec)).parameter_paths().items()}
+    with pytest.raises(InputError, match=r"missing .* and .* more; surplus"):
+        load(shapes, source.tensors, open_weights(tmp_path))
 
 
 def head_class(folder: Path) -> str:

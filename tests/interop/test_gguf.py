@@ -80,6 +80,18 @@ def test_llama_rows_are_the_rows_of_the_folder(tmp_path: Path) -> None:
     assert all(torch.equal(a[path], b[path]) for path in shapes)
 
 
+def test_name_tokenizer_and_weights_come_from_the_file(tmp_path: Path) -> None:
+    model = CASES["llama"].build()
+    more = {"general.basename": "SmolLM2", "general.size_label": "135M"}
+    path = write(tmp_path / "x.gguf", "llama", decoder_fields(model.config), converted(model), None, more)
+    source = open_source(path)
+    assert (source.spec.name, source.weights, source.tokenizer) == ("smollm2-135m", path, None)
+    tokens = more | {"tokenizer.ggml.tokens": ["a"], "tokenizer.ggml.eos_token_id": 0, "tokenizer.ggml.eot_token_id": 5}
+    path = write(tmp_path / "y.gguf", "llama", decoder_fields(model.config), converted(model), None, tokens)
+    assert open_source(path).tokenizer == path
+    assert open_source(path).spec.origin["token_ids"] == {"eos": [0, 5]}
+
+
 def test_the_table_of_types_is_that_of_the_package() -> None:
     for number, (name, block, size) in QUANTS.items():
         assert Kind(number).name == name and gguf.GGML_QUANT_SIZES[Kind(number)] == (block, size)
