@@ -135,7 +135,8 @@ def _progress(*, shown: bool) -> Iterator["_Bar"]:
     try:
         yield bar
     finally:
-        bar.progress.stop()
+        if bar.task is not None:
+            bar.progress.stop()
 
 
 class _Bar:
