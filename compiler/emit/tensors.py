@@ -10,7 +10,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from archspec.errors import InputError
-from archspec.interop.recipe import Recipe, Stored, compose, invert, sources
+from archspec.interop.invert import invert
+from archspec.interop.recipe import Recipe, Stored, compose, sources
 from archspec.interop.tensor_map import TensorMap
 from compiler import pipeline
 from compiler.ir.graph import Node

@@ -98,7 +98,8 @@ def _byte_level(keys: _Metadata) -> Tokenizer:
     if pre not in SPLITS and pre not in SINGLE_DIGITS:
         known = ", ".join(sorted([*SPLITS, *SINGLE_DIGITS]))
         raise keys.fail("pre", f"pre-tokenizer {pre!r} is not understood; there are {known}")
-    merges = [tuple(merge.split(" ", 1)) for merge in keys.strings("merges")]
+    parts = [merge.partition(" ") for merge in keys.strings("merges")]
+    merges = [(left, right) for left, _, right in parts]
     # Llama 3's merges were made by another program: a whole word that is a token is taken without merging.
     whole_words = SPLITS.get(pre) is _LLAMA3
     tokenizer = _built(keys, lambda ids: BPE(ids, merges, ignore_merges=whole_words))

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 
+from archspec.interop.invert import invert
 from archspec.interop.recipe import (
     Concat,
     PermuteRope,
@@ -19,7 +20,6 @@ from archspec.interop.recipe import (
     Transpose,
     compose,
     from_json,
-    invert,
     shape,
     sources,
     to_json,
