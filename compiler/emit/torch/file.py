@@ -63,6 +63,7 @@ def _imports(text: str) -> str:
     lines = [
         *(f"import {name}" for name in ("json", "math") if name in used),
         *([f"from collections.abc import {abstract}"] if abstract else []),
+        *(["from functools import partial"] if "partial" in used else []),
         "from pathlib import Path",
         *(["from typing import Any"] if "Any" in used else []),
         "",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from compiler import ops
 from compiler.emit.torch.layer import Layer, declared
 from compiler.emit.torch.names import comment, identifier, quoted, unique
+from compiler.emit.torch.numbers import strings
 from compiler.emit.torch.writer import RUNTIME, File, Region, Writer, own_path
 from compiler.ir.graph import Node
 from compiler.ir.program import Program, calls
@@ -201,6 +202,7 @@ class ModelWriter:
         else:
             counters = [f"    n_counters = {len(self.counters)}"] if self.counters else []
             lines += ["    end_ids = END_IDS", *counters, ""]
+        lines[-1:] = [f"    layer_lists = {strings([name for name, _ in self.runs])}", ""]
         lines += ["    def __init__(self) -> None:", "        super().__init__()"]
         shapes = {t: self.program.params[t].shape for t in self._shared()}
         lines += declared(shapes)

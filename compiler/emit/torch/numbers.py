@@ -1,4 +1,6 @@
-"""Numbers as Python text."""
+"""Constants as Python text."""
+
+from compiler.emit.torch.names import quoted
 
 
 def floats(values: list[float], indent: int = 4, width: int = 116) -> str:
@@ -11,3 +13,8 @@ def floats(values: list[float], indent: int = 4, width: int = 116) -> str:
             line = " " * indent
         line += item
     return "(\n" + "\n".join([*lines, line.rstrip()]) + "\n)  # fmt: skip"
+
+
+def strings(values: list[str]) -> str:
+    """A tuple literal of strings."""
+    return f"({', '.join(map(quoted, values))}{',' if len(values) == 1 else ''})"

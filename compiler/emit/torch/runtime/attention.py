@@ -38,17 +38,19 @@ class Span:
         self.slots: Tensor | None = None  # where the caches keep the new keys
         self.keys = new  # keys looked at
         start: int | None = 0  # tokens before these, where that is known without asking the device
+        static = False  # shapes must not depend on how many tokens there are
         self.i = torch.arange(new, device=device)
         self.j = self.i
         self.real = real
         if state is not None:
             size = state.max_length if limit is None else min(limit, state.max_length)
+            static = state.static or torch.compiler.is_compiling()
             start = None if torch.compiler.is_compiling() else int(state.length)
             self.i = self.i + state.length.to(device)
             self.slots = self.i[-size:] % size
             self.real = state.real if state.padded else None
             if start != 0 and (new == 1 or size == state.max_length):  # every visible key is in its cache
-                self.keys = size if start is None else min(size, start + new)
+                self.keys = size if static or start is None else min(size, start + new)
                 slot = torch.arange(self.keys, device=device)
                 self.j = slot if size == state.max_length else self.i[-1] - (self.i[-1] - slot) % size
             elif start == 0:
@@ -57,7 +59,7 @@ class Span:
                 self.joined = True
                 slot, last = torch.arange(size, device=device), self.i[0] - 1
                 self.j = torch.cat((last - (last - slot) % size, self.i))
-        if rule is None and self.real is None and start is not None:
+        if rule is None and self.real is None and (start == 0 or not static):
             one_view = new == 1 and self.keys <= (window or self.keys)
             if one_view or (start == 0 and new <= (window or new)):
                 self.causal = not one_view  # one token sees every key that is there

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +29,18 @@ def real_tokens(mask: Tensor | None, ids: Tensor, name: str) -> Tensor | None:
 
 
 class Base(nn.Module):
-    """What every model has: tables that are no parameters, its type, a demonstration."""
+    """What every model has: tables that are no parameters, its type, compiled layers."""
+
+    compiled = False
+    layer_lists: tuple[str, ...] = ()  # attributes that list layers
+
+    def compile_layers(self) -> None:
+        """Let torch.compile build each kind of layer once, for all layers of the kind."""
+        layers = [layer for name in self.layer_lists for layer in getattr(self, name)]
+        kinds = {type(layer): torch.compile(type(layer).forward) for layer in layers}
+        for layer in layers:
+            layer.forward = partial(kinds[type(layer)], layer)
+        self.compiled = True
 
     def table(self, name: str, numbers: Sequence[float]) -> None:
         """Constants in float64, kept out of state_dict."""

@@ -14,13 +14,20 @@ class State:
     """The tokens so far: caches by layer (one tensor for each layer and side), padding, and how many there were."""
 
     def __init__(
-        self, caches: list[list[Tensor]], batch: int, max_length: int, device: torch.device, n_counters: int
+        self,
+        caches: list[list[Tensor]],
+        batch: int,
+        max_length: int,
+        device: torch.device,
+        n_counters: int,
+        static: bool,
     ) -> None:
         self.caches = caches
         self.batch, self.max_length = batch, max_length
         self.length = torch.zeros((), dtype=torch.long)  # on the CPU, so that reading it waits for no device
         self.real = torch.ones(batch, max_length, dtype=torch.bool, device=device)  # False at padding
         self.padded = False  # whether there is any
+        self.static = static  # caches are looked at whole, so that shapes stay as they are from step to step
         self.counters = [torch.zeros(batch, 1, dtype=torch.long, device=device) for _ in range(n_counters)]
 
     def take(self, ids: Tensor, real: Tensor | None) -> None:
@@ -84,7 +91,9 @@ class Stepping(Base):
         if batch_size < 1 or max_length < 1:
             raise ValueError(f"a state needs a batch and a length of at least 1, found {batch_size} and {max_length}")
         device = next(self.parameters()).device
-        return State(self.caches(batch_size, max_length), batch_size, max_length, device, self.n_counters)
+        return State(
+            self.caches(batch_size, max_length), batch_size, max_length, device, self.n_counters, self.compiled
+        )
 
     @torch.no_grad()
     def step(
