@@ -144,14 +144,10 @@ def stored(plain: Program, program: Program, path: Path, tensors: TensorMap | No
 
 def _of_package(plain: Program, source: TensorSource) -> TensorMap:
     """A package stores what its passes packed: take that apart where our own paths are not there."""
-    shapes = source.shapes()
-    if set(plain.parameter_paths()) <= set(shapes):
-        return TensorMap({path: Stored(path) for path in plain.parameter_paths()})
+    shapes, own = source.shapes(), plain.parameter_paths()
     packed = pipeline.run(plain)[0].stored_recipes()
-    if not set(packed) <= set(shapes):
-        raise InputError(
-            "the tensors are neither under the paths of this spec nor packed by all passes", source=str(source.path)
-        )
+    if set(own) <= set(shapes) or not set(packed) <= set(shapes):  # where neither fits, `plan` names what is missing
+        return TensorMap({path: Stored(path) for path in own})
     return TensorMap(invert(packed, {path: param.shape for path, param in plain.parameter_paths().items()}))
 
 
