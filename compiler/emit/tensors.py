@@ -9,7 +9,6 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from archspec.errors import InputError
 from archspec.interop.invert import invert
 from archspec.interop.recipe import Recipe, Stored, compose, sources
 from archspec.interop.tensor_map import TensorMap
