@@ -44,7 +44,7 @@ MASKS: list[dict[str, Any]] = [
     {"type": "window", "behind": None, "ahead": 1}, {"type": "window", "behind": 2, "ahead": 1, "block": 2},
     {"type": "window", "behind": 2, "ahead": 2, "dilation": 2}, {"type": "segment", "length": 3, "memory": 1},
     {"type": "keys", "of": {"type": "first", "count": 2}}, {"type": "queries", "of": {"type": "last", "count": 2}},
-    {"type": "keys", "of": {"type": "at", "positions": [0, -2]}}, {"type": "strided", "stride": 3},
+    {"type": "keys", "of": {"type": "at", "positions": [0, 4]}}, {"type": "strided", "stride": 3},
     {"type": "fixed", "block": 3, "summary": 1}, {"type": "not", "of": {"type": "causal"}},
     {"type": "and", "of": [{"type": "causal"}, {"type": "strided", "stride": 2}]},
     {"type": "or", "of": [{"type": "self"}, {"type": "keys", "of": {"type": "first", "count": 1}}]},

@@ -153,9 +153,7 @@ class _Atoms:
             case "last":
                 return m.op("GreaterOrEqual", at, m.op("Sub", self.total, m.whole(rows["count"])))
             case "at":
-                picked = [
-                    m.op("Equal", at, m.op("Mod", m.whole(position), self.total)) for position in rows["positions"]
-                ]
+                picked = [m.op("Equal", at, m.whole(position)) for position in rows["positions"]]
                 seen = picked[0] if picked else m.op("Less", at, m.whole(0))
                 for one in picked[1:]:
                     seen = m.op("Or", seen, one)

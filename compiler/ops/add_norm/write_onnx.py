@@ -1,4 +1,4 @@
-"""SkipSimplifiedLayerNormalization or SkipLayerNormalization; the sum and the norm apart where neither fits."""
+"""SkipSimplifiedLayerNormalization or SkipLayerNormalization on CUDA; elsewhere the sum, then its norm."""
 
 from compiler.emit.onnx.target import FUSED
 from compiler.emit.onnx.writer import Writer
