@@ -3,6 +3,7 @@
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
+from archspec.version import VERSION
 from store.records import Environment
 
 _PACKAGES = ("numpy", "optuna", "sqlalchemy", "pydantic", "networkx")
@@ -11,7 +12,7 @@ _PACKAGES = ("numpy", "optuna", "sqlalchemy", "pydantic", "networkx")
 def environment() -> Environment:
     """This interpreter, machine and the packages that a search's numbers depend on."""
     return Environment(
-        archspec=_version("archspec-compiler"),
+        archspec=VERSION,
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
         packages={name: _version(name) for name in _PACKAGES},

@@ -77,8 +77,8 @@ def search(
     """Run `plan` under the name `study` until it has `trials` trials, each stored with its batch.
 
     judge: from `prepare`. resume: go on with a study that is in the store; its plan must be the same. should_stop is
-    asked before each trial; it and Ctrl-C end the search early, with everything judged so far stored.
-    Errors: InputError for a name that is taken and for a stored plan that differs.
+    asked before each trial; it and Ctrl-C end the search early, with everything judged so far stored. Errors:
+    InputError for a name that is taken and for a stored plan that differs.
     """
     if trials < 1:
         raise InputError(f"found {trials}; at least 1 trial is needed", source="--trials")

@@ -1,9 +1,8 @@
 """Proposals in batches: uniform architectures first, then a sampler that learns from the finished ones, through
 Optuna's ask and tell.
 
-A batch is proposed before any of it is judged, and depends on earlier batches alone. So a search that stopped anywhere
-is taken up by
-proposing again, from the first batch on, with the stored outcomes in place of new judgements.
+A batch is proposed before any of it is judged, and depends on earlier batches alone. So a search that stopped
+anywhere is taken up by proposing again, from the first batch on, with the stored outcomes in place of new judgements.
 """
 
 from collections.abc import Iterator, Sequence

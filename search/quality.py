@@ -5,12 +5,10 @@
     quality = 2^-(bits per byte - BITS_PER_BYTE_REF)      1.0 is a dense model of 10^9 parameters; higher is better
 
 N counts the parameters that one token uses, without embeddings and head: with embeddings the rank correlation to
-measured
-perplexity falls from 0.97 to 0.74 (200 trained decoders) and from 0.97 to 0.26 (200 of another family), from the raw
-data of
-arXiv 2203.02094. It is a prior, not a measurement: pairs whose N differ by less than 10 % it orders right in 6 of 10
-cases.
-Each correction has a sigma, as large as itself where the source is read off a figure or used outside its range.
+measured perplexity falls from 0.97 to 0.74 (200 trained decoders) and from 0.97 to 0.26 (200 of another family), from
+the raw data of arXiv 2203.02094. It is a prior, not a measurement: pairs whose N differ by less than 10 % it orders
+right in 6 of 10 cases. Each correction has a sigma, as large as itself where the source is read off a figure or used
+outside its range.
 """
 
 from dataclasses import dataclass
@@ -21,8 +19,7 @@ E, A, B, ALPHA, BETA = 1.69, 406.4, 410.7, 0.34, 0.28
 REFERENCE_TOKENS = 1e12
 REFERENCE_PARAMETERS = 1e9
 # Mean of 5.12, 3.00, 3.63 and 3.93, measured with the 49,152 token vocabulary of a 135M decoder on speeches, a FAQ, a
-# dictionary
-# and technical documentation. It scales all qualities alike and so changes no order.
+# dictionary and technical documentation. It scales all qualities alike and so changes no order.
 BYTES_PER_TOKEN = 3.92
 # Residual of ln perplexity around such a law: 0.022-0.092 over 881 models in five spaces (arXiv 2203.02094); the upper
 # end.
@@ -115,9 +112,9 @@ Correction = tuple[float, float]  # nats per token, sigma
 def depth_to_width(traits: Traits, law: float) -> Correction:
     """Too flat or too thin for its size.
 
-    arXiv 2001.08361, section 3.1: 6 layers of width 4288 come within 3 % of the loss of 48 of 1600 at equal size, with
-    the best
-    ratio near 100 (figure 5): 0.03 = c (ln(715/100)^2 - ln(33/100)^2) gives c = 0.0113 of the loss. Sigma: as large.
+    arXiv 2001.08361, section 3.1: 6 layers of width 4288 come within 3 % of the loss of 48 of 1600 at equal size,
+    with the best ratio near 100 (figure 5): 0.03 = c (ln(715/100)^2 - ln(33/100)^2) gives c = 0.0113 of the loss.
+    Sigma: as large.
     """
     away = log(traits.d_model / max(traits.n_layers, 1) / 100)
     value = 0.0113 * law * away**2
@@ -128,9 +125,8 @@ def mixing_share(traits: Traits, law: float) -> Correction:
     """Parameters all in the feed-forward or all in the mixer.
 
     arXiv 2001.08361, figure 5 left: at equal size the loss stays within about 1 % for d_ff / d_model between 1 and 16
-    around its
-    best at 4, where the feed-forward holds twice what attention holds; 16 is a share of 8: 0.01 = c ln(8/2)^2. Sigma:
-    as large.
+    around its best at 4, where the feed-forward holds twice what attention holds; 16 is a share of 8: 0.01 = c
+    ln(8/2)^2. Sigma: as large.
     """
     if not traits.mixing_parameters or not traits.feed_forward_parameters:
         return 0.0, 0.05
@@ -151,8 +147,8 @@ def kv_heads(traits: Traits) -> Correction:
     """Query heads that share keys and values.
 
     arXiv 1911.02150, language model with the feed-forward widened to equal parameters: perplexity 29.9 with 8 KV
-    heads, 30.2 with
-    one, so 0.0033 for each halving. Sigma: as large (arXiv 2305.13245 sees less loss for few halvings, more for many).
+    heads, 30.2 with one, so 0.0033 for each halving. Sigma: as large (arXiv 2305.13245 sees less loss for few
+    halvings, more for many).
     """
     if not traits.attention:
         return 0.0, 0.0
@@ -163,13 +159,10 @@ def kv_heads(traits: Traits) -> Correction:
 def window(traits: Traits) -> Correction:
     """Layers that do not see the whole context.
 
-    Measured on a trained 135M decoder, all layers windowed, text of 1,024 tokens: ln perplexity +0.0149 at 256 visible
-    tokens,
-    +0.1019 at 64, so 0.0149 (256 / window)^1.39, taken in proportion to the layers that have it. Post-hoc on a model
-    trained without
-    windows, so pessimistic for average text; it says nothing about recall over long distances, hence a sigma of at
-    least 0.01 for each
-    full share of windowed layers.
+    Measured on a trained 135M decoder, all layers windowed, text of 1,024 tokens: ln perplexity +0.0149 at 256
+    visible tokens, +0.1019 at 64, so 0.0149 (256 / window)^1.39, taken in proportion to the layers that have it.
+    Post-hoc on a model trained without windows, so pessimistic for average text; it says nothing about recall over
+    long distances, hence a sigma of at least 0.01 for each full share of windowed layers.
     """
     if not traits.attention:
         return 0.0, 0.0
@@ -186,9 +179,8 @@ def weight_precision(traits: Traits) -> Correction:
     """Weights in few bits, rounded after training.
 
     Perplexity of the first LLaMA models in llama.cpp's published table: 8 bits 5.9066 -> 5.9070, 4 bits 5.9066 ->
-    6.1565 at 6.7B
-    parameters and 5.2543 -> 5.3860 at 13B: the loss of 4 bits falls as N^-0.77. Between the points log-linear in bits.
-    Sigma: half.
+    6.1565 at 6.7B parameters and 5.2543 -> 5.3860 at 13B: the loss of 4 bits falls as N^-0.77. Between the points
+    log-linear in bits. Sigma: half.
     """
     at_four = 0.0414 * (6.7e9 / traits.active_parameters) ** 0.77
     value = _by_bits(traits.weight_bits, at_eight=0.00007, at_four=min(at_four, 1.0))
@@ -199,8 +191,7 @@ def cache_precision(traits: Traits) -> Correction:
     """Keys and values in few bits.
 
     Measured on a trained 135M decoder, one scale for each token and head: ln perplexity +0.00035 at 8 bits, +0.267 at
-    4 bits.
-    Between the points log-linear in bits. Sigma: half.
+    4 bits. Between the points log-linear in bits. Sigma: half.
     """
     value = _by_bits(traits.cache_bits, at_eight=0.00035, at_four=0.267)
     return value, value / 2

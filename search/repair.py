@@ -1,9 +1,9 @@
 """Bringing a proposal under the budget by documented moves, or saying why it cannot be.
 
 One move takes one hole to its next cheaper option. Holes are moved in turn, in an order drawn for the trial, first
-those that change
-the largest memory term of the proposal, then the others; the repaired proposal is the first on that walk that fits.
-What is cheaper is found once for each search, by asking for the memory of every option alone (`Ladders`).
+those that change the largest memory term of the proposal, then the others; the repaired proposal is the first on that
+walk that fits. What is cheaper is found once for each search, by asking for the memory of every option alone
+(`Ladders`).
 """
 
 from collections.abc import Callable, Iterator
@@ -56,8 +56,7 @@ def ladders(examiner: Examiner) -> list[Ladder]:
     """One ladder for each hole, found around the middle of the space, each option tried alone.
 
     An option that breaks a rule there keeps its place beside its neighbours as written. Errors: InputError if nothing
-    in the middle or
-    among first options is valid.
+    in the middle or among first options is valid.
     """
     holes = examiner.space.holes
     base = _a_valid_place(examiner)

@@ -1,8 +1,7 @@
 """The samplers of a search. To add one: a function here and its line in SAMPLERS.
 
 Each trial gets a sampler of its own, made with the trial's seed: nothing but finished trials carries over from one to
-the next, so a
-resumed search proposes what an uninterrupted one would have.
+the next, so a resumed search proposes what an uninterrupted one would have.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,7 @@
 """The first architectures of a search: every layer alike, stratified over each hole and over the budget.
 
 Uniform architectures first lift any sampler more than the choice of sampler does: on a public benchmark NSGA-II
-reaches 0.94 of the
-reference hypervolume after 27 of them and 50 evaluations in all, 0.80 without.
+reaches 0.94 of the reference hypervolume after 27 of them and 50 evaluations in all, 0.80 without.
 """
 
 from itertools import product
@@ -19,8 +18,8 @@ MOST = 64
 def uniform_places(space: SearchSpace, seed: int) -> list[Place]:
     """At most MOST distinct places, tied holes alike.
 
-    All there are, in shuffled order, or a Latin hypercube, which uses each option of a hole equally often.
-    Their number depends on the space alone, so that a search for 500 trials begins like one for 1,000.
+    All there are, in shuffled order, or a Latin hypercube, which uses each option of a hole equally often. Their
+    number depends on the space alone, so that a search for 500 trials begins like one for 1,000.
     """
     groups = tied(space)
     sizes = [len(space.holes[group[0]].options) for group in groups]

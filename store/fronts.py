@@ -78,9 +78,8 @@ def front(found: Sequence[Candidate], *, by_parameters: bool = False) -> list[Ca
     """The Pareto front of `found`: quality and speed up, memory down; ties kept; best quality first.
 
     A variant found by several studies counts once (the first). Candidates of different settings (context, batch,
-    device) are not
-    compared: the result is the union of one front for each setting.
-    by_parameters: the number of active non-embedding parameters stands in for quality.
+    device) are not compared: the result is the union of one front for each setting. by_parameters: the number of
+    active non-embedding parameters stands in for quality.
     """
     chosen: list[Candidate] = []
     for group in _by_setting(found):

@@ -8,9 +8,8 @@ def pareto_mask(points: ArrayLike) -> NDArray[np.bool_]:
     """Which rows of `points` (n, k), all to be maximised, no other row dominates.
 
     A row dominates another if it is at least as good everywhere and better somewhere, so equal rows dominate each
-    other never and
-    are all kept. Values that are not numbers raise ValueError: a front over NaN means nothing.
-    Cost: n log n for the order, then each distinct row against the front so far.
+    other never and are all kept. Values that are not numbers raise ValueError: a front over NaN means nothing. Cost:
+    n log n for the order, then each distinct row against the front so far.
     """
     values = np.asarray(points, dtype=np.float64)
     if values.ndim != 2:
@@ -26,8 +25,8 @@ def pareto_mask(points: ArrayLike) -> NDArray[np.bool_]:
     front = np.empty_like(distinct)
     size = 0
     for i in range(len(distinct) - 1, -1, -1):
-        # Rows are distinct and those before were larger in the order: "nowhere worse" already means dominated,
-        # and no later row can dominate an earlier one.
+        # Rows are distinct and those before were larger in the order: "nowhere worse" already means dominated, and no
+        # later row can dominate an earlier one.
         if not (front[:size] >= distinct[i]).all(axis=1).any():
             front[size] = distinct[i]
             size += 1

@@ -20,9 +20,8 @@ def run_query(engine: Engine, sql: str) -> tuple[list[str], list[tuple[Any, ...]
     """Column names and rows of one SELECT.
 
     Writing is impossible on the connection itself (SQLite: mode=ro, query_only and an authorizer; PostgreSQL: a
-    read-only transaction
-    and a prepared statement, which can only be one): the text is never searched for forbidden words.
-    Errors: InputError with the database's own message.
+    read-only transaction and a prepared statement, which can only be one): the text is never searched for forbidden
+    words. Errors: InputError with the database's own message.
     """
     if not sql.strip():
         raise InputError("an empty query", source="SQL")

@@ -13,7 +13,7 @@ from archspec.errors import InputError
 from store.connect import writing
 from store.tables import metadata
 
-HEAD = "0001"  # the newest file in migrations/versions; a test compares
+HEAD = "0002"  # the newest file in migrations/versions; a test compares
 VERSION_TABLE = (
     "archspec_version"  # our own name, so that Alembic of another program in the same database is left alone
 )

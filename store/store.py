@@ -21,8 +21,8 @@ from store.schema import prepare
 def open_store(url: str = DEFAULT_URL, *, create: bool = True) -> "Store":
     """Open the store behind any SQLite or PostgreSQL URL; an empty database gets its tables, an older one is migrated.
 
-    create False: a SQLite file that does not exist is an error and is not made.
-    Errors: InputError for a URL that cannot be parsed, reached or used.
+    create False: a SQLite file that does not exist is an error and is not made. Errors: InputError for a URL that
+    cannot be parsed, reached or used.
     """
     parsed = parse_url(url)
     file = sqlite_file(parsed)

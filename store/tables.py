@@ -6,9 +6,8 @@
     metrics: one number about an architecture (`hash`) or a variant of it, with all that is needed to compare it
 
 An architecture is known by `hash` (what it computes), a variant by `variant` (hash + precision + maximum length):
-evaluations belong to
-variants; a quality measured for the architecture as such leaves `variant` empty. Bytes are plain bytes, speeds tokens
-per second.
+evaluations belong to variants; a quality measured for the architecture as such leaves `variant` empty. Bytes are
+plain bytes, speeds tokens per second.
 """
 
 from sqlalchemy import (
@@ -127,4 +126,5 @@ metrics = Table(
     UniqueConstraint("study_id", "variant", "name", "fidelity"),
 )
 
+Index("ix_trials_study_id_state", trials.c.study_id, trials.c.state)
 Index("ix_metrics_variant_name", metrics.c.variant, metrics.c.name)

@@ -76,7 +76,7 @@ CREATE TABLE studies (
 	CONSTRAINT uq_studies_name UNIQUE (name), 
 	CONSTRAINT fk_studies_environment_id_environments FOREIGN KEY(environment_id) REFERENCES environments (id)
 );
-INSERT INTO "studies" VALUES(1,'first',7,4096,1,'rtx-4090',24000000000,'{"space": "{}"}',1,'2026-11-22T02:39:40+00:00');
+INSERT INTO "studies" VALUES(1,'first',7,4096,1,'rtx-4090',24000000000,'{"space": "{}"}',1,'2026-11-22T03:33:26+00:00');
 CREATE TABLE trials (
 	id INTEGER NOT NULL, 
 	study_id INTEGER NOT NULL, 
@@ -94,10 +94,10 @@ CREATE TABLE trials (
 	CONSTRAINT fk_trials_variant_variants FOREIGN KEY(variant) REFERENCES variants (variant), 
 	CONSTRAINT fk_trials_environment_id_environments FOREIGN KEY(environment_id) REFERENCES environments (id)
 );
-INSERT INTO "trials" VALUES(1,1,0,'feasible','uniform',0,'{"d_model": 64, "ffn": "gated"}','["d_model: 128 -> 64"]','v0000',1);
+INSERT INTO "trials" VALUES(1,1,0,'feasible','uniform',0,'{"d_model": 64, "ffn": "gated"}','[["d_model", 128, 64]]','v0000',1);
 INSERT INTO "trials" VALUES(2,1,1,'rejected','uniform',1,'{"d_model": 9}','[]',NULL,1);
 INSERT INTO "trials" VALUES(3,1,2,'duplicate','evolved',2,'{}','[]','v0000',1);
-INSERT INTO "trials" VALUES(4,1,3,'feasible','uniform',3298534883328,'{"d_model": 64, "ffn": "gated"}','["d_model: 128 -> 64"]','v0003',1);
+INSERT INTO "trials" VALUES(4,1,3,'feasible','uniform',3298534883328,'{"d_model": 64, "ffn": "gated"}','[["d_model", 128, 64]]','v0003',1);
 CREATE TABLE variants (
 	variant VARCHAR(64) NOT NULL, 
 	hash VARCHAR(64) NOT NULL, 
@@ -109,6 +109,6 @@ INSERT INTO "variants" VALUES('v0000','h0000','{"archspec":1}');
 INSERT INTO "variants" VALUES('v0003','h0003','{"archspec":1}');
 CREATE INDEX ix_variants_hash ON variants (hash);
 CREATE INDEX ix_trials_variant ON trials (variant);
-CREATE INDEX ix_metrics_hash ON metrics (hash);
 CREATE INDEX ix_metrics_variant_name ON metrics (variant, name);
+CREATE INDEX ix_metrics_hash ON metrics (hash);
 COMMIT;
