@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from archspec.errors import InputError
+from archspec.version import VERSION
 
 DISTRIBUTIONS = ("torch", "safetensors", "onnx", "onnxruntime", "tokenizers")
 
@@ -72,7 +73,7 @@ def sha256(file: Path) -> str:
 
 def versions() -> dict[str, str]:
     """Versions of what took part, as installed; nothing is imported to find out."""
-    found = {"archspec": _version("archspec-compiler"), "python": platform.python_version()}
+    found = {"archspec": VERSION, "python": platform.python_version()}
     return found | {name: v for name in DISTRIBUTIONS if (v := _version(name))}
 
 
