@@ -65,6 +65,12 @@ def _of_head(mask: Mask, new: int, total: int) -> int:
     return sum(_rows(mask, lo, hi, total, period) for lo, hi in _stretches(mask, new, total, period))
 
 
+def causal_window(mask: Mask) -> int | None:
+    """How many keys a query sees at most if it sees all keys from there to itself; None for any other expression."""
+    lookback = _lookback(mask)
+    return None if lookback is None or lookback[0] > 1 else lookback[1] + 1
+
+
 def _lookback(mask: Mask) -> tuple[int, int] | None:
     """(unit, memory) if query i sees exactly the keys from i // unit · unit - memory to itself; else None."""
     match mask["type"]:

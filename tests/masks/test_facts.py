@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from compiler.masks.dense import dense_mask
 from compiler.masks.facts import cache_limit, input_names, looks_ahead, pair_names, reach
+from compiler.masks.pairs import causal_window
 from tests.masks.made import MASKS
 
 CAUSAL = {"type": "causal"}
@@ -42,6 +43,13 @@ def test_nothing_visible_lies_out_of_reach(mask, total):
 )  # fmt: skip
 def test_cache_limit(mask, expected):
     assert cache_limit(mask) == expected
+
+
+def test_causal_window():
+    window = {"type": "window", "behind": 7}
+    assert causal_window(window) == causal_window({"type": "and", "of": [CAUSAL, window]}) == 7
+    assert causal_window(CAUSAL) >= 10**12
+    assert causal_window({"type": "segment", "length": 4}) is causal_window({"type": "full"}) is None
 
 
 def test_input_names():
