@@ -51,35 +51,37 @@ def run(
     study: str | None = None,
     store: str | Store = DEFAULT_URL,
     resume: bool = False,
+    workers: int = 1,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> SearchResult:
     """Search architectures under a memory budget: quality up, memory down, speed up.
 
-    space: a spec with holes (file or dict); None is the embedded default. budget: `24` (1e9 bytes), `24GB`, `24GiB`;
-    it covers
-    everything the job holds. context (16384), batch (1), device, dtype: the setting of every number. trials (2000):
-    proposals in all,
-    those of earlier runs included. seed (0): the same seed gives the same search. study: its name in the store (next
-    free `search-N`).
+    space: a spec with holes (file or dict); None is the embedded default.
+    budget: `24` (1e9 bytes), `24GB`, `24GiB`; it covers everything the job holds.
+    context (16384), batch (1), device, dtype: the setting of every number.
+    trials (2000): proposals in all, those of earlier runs included.
+    seed (0): the same seed gives the same search.
+    study: its name in the store (the next free `search-N`).
     resume: go on with a stored study (the newest, if none is named); what is not given is taken from it.
+    workers: processes that evaluate; the outcome does not depend on them.
 
     Errors: InputError for anything wrong in the above; a budget that nothing fits says what misses it by how much.
     """
     asked = Asked(space, budget, context, batch, dtype, device, seed, sampler)
-    hear: dict[str, Any] = {"on_progress": on_progress, "should_stop": should_stop}
+    how: dict[str, Any] = {"workers": workers, "on_progress": on_progress, "should_stop": should_stop}
     if resume:
         with _opened(store, create=False) as opened:
             begun = _stored(opened, study)
             plan, evaluator = _plan(asked, begun)
             total = _first(trials, begun.settings.get("trials"), DEFAULT_TRIALS)
             judge = prepare(plan, evaluator)
-            return search(plan, judge, opened, study=begun.name, trials=total, resume=True, **hear)
+            return search(plan, judge, opened, study=begun.name, trials=total, resume=True, **how)
     plan, evaluator = _plan(asked, None)
     judge = prepare(plan, evaluator)  # whatever is wrong is found before a store is made
     with _opened(store, create=True) as opened:
         name = study or _free_name(opened)
-        return search(plan, judge, opened, study=name, trials=_first(trials, DEFAULT_TRIALS), **hear)
+        return search(plan, judge, opened, study=name, trials=_first(trials, DEFAULT_TRIALS), **how)
 
 
 def _opened(store: str | Store, *, create: bool) -> AbstractContextManager[Store]:

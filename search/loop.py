@@ -1,16 +1,18 @@
 """The search itself: propose a batch, judge it, store it, learn from it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from archspec.errors import InputError
+from search.assess import Assessor, Proposal
 from search.environment import environment
 from search.evaluator import Evaluator, Setting
-from search.judge import Judge, Judged, Proposal
+from search.judge import Judge, Judged
 from search.proposer import Proposer
 from search.samplers import SAMPLERS
 from search.space import Place, SearchSpace, place_of, values_at
+from search.workers import started
 from store import Store
 from store.fronts import MEMORY, QUALITY, SPEED
 from store.records import DUPLICATE, FEASIBLE, REJECTED, Candidate, Study, Trial
@@ -36,6 +38,13 @@ class Progress:
     counts: dict[str, int] = field(default_factory=lambda: {FEASIBLE: 0, REJECTED: 0, DUPLICATE: 0})
     objectives: list[tuple[float, float, float]] = field(default_factory=list)  # of the feasible ones
 
+    def add(self, outcomes: Sequence[Judged]) -> None:
+        for outcome in outcomes:
+            self.done += 1
+            self.counts[outcome.trial.state] += 1
+            if outcome.objectives:
+                self.objectives.append(outcome.objectives)
+
 
 @dataclass(frozen=True)
 class SearchResult:
@@ -58,7 +67,7 @@ def prepare(plan: Plan, evaluator: Evaluator) -> Judge:
     """
     if plan.sampler not in SAMPLERS:
         raise InputError(f"no sampler '{plan.sampler}'; there are: {', '.join(SAMPLERS)}", source="--sampler")
-    judge = Judge(plan.space, evaluator, plan.budget_bytes, plan.seed)
+    judge = Judge(Assessor(plan.space, evaluator, plan.budget_bytes, plan.seed))
     judge.refuse_hopeless()
     return judge
 
@@ -71,47 +80,48 @@ def search(
     study: str,
     trials: int,
     resume: bool = False,
+    workers: int = 1,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> SearchResult:
     """Run `plan` under the name `study` until it has `trials` trials, each stored with its batch.
 
-    judge: from `prepare`. resume: go on with a study that is in the store; its plan must be the same. should_stop is
-    asked before each trial; it and Ctrl-C end the search early, with everything judged so far stored. Errors:
-    InputError for a name that is taken and for a stored plan that differs.
+    judge: from `prepare`. workers: processes that evaluate; they change the time it takes, nothing else. resume: go
+    on with a study that is in the store; its plan must be the same. should_stop is asked before each trial; it and
+    Ctrl-C end the search early, with everything judged so far stored. Errors: InputError for a name that is taken and
+    for a stored plan that differs.
     """
-    if trials < 1:
-        raise InputError(f"found {trials}; at least 1 trial is needed", source="--trials")
+    for found, option in ((trials, "--trials"), (workers, "--workers")):
+        if found < 1:
+            raise InputError(f"found {found}; at least 1 is needed", source=option)
     here = environment()
-    study_id, stored = _begin(plan, judge.evaluator.setting, store, study, resume, trials)
+    study_id, stored = _begin(plan, judge.assessor.evaluator.setting, store, study, resume, trials)
     trials = max(trials, len(stored))
     proposer = Proposer(plan.space, plan.sampler, plan.seed, plan.budget_bytes)
     progress = Progress(trials)
     finished = True
-    while progress.done < trials:
-        batch = [proposal for proposal in proposer.ask() if proposal.number < trials]
-        outcomes, fresh = [], []
-        try:
-            for proposal in batch:
-                if should_stop():
-                    raise KeyboardInterrupt
-                if proposal.number < len(stored):
-                    outcomes.append(_replay(plan.space, proposal, stored[proposal.number], judge))
-                else:
-                    outcomes.append(judge.judge(proposal))
-                    fresh.append(outcomes[-1].trial)
-        except KeyboardInterrupt:
-            finished = False
-        store.add_trials(study_id, fresh, here)
-        for outcome in outcomes:
-            progress.counts[outcome.trial.state] += 1
-            progress.done += 1
-            if outcome.objectives:
-                progress.objectives.append(outcome.objectives)
-        on_progress(progress)
-        if not finished or progress.done >= trials:
-            break
-        proposer.tell(outcomes)
+    with started(judge.assessor, workers) as pool:
+        while finished and progress.done < trials:
+            batch = [proposal for proposal in proposer.ask() if proposal.number < trials]
+            outcomes, fresh = [], []
+            try:
+                if pool and batch[-1].number >= len(stored):
+                    judge.work_ahead([proposal for proposal in batch if proposal.number >= len(stored)], pool)
+                for proposal in batch:
+                    if should_stop():
+                        raise KeyboardInterrupt
+                    if proposal.number < len(stored):
+                        outcomes.append(_replay(plan.space, proposal, stored[proposal.number], judge))
+                    else:
+                        outcomes.append(judge.judge(proposal))
+                        fresh.append(outcomes[-1].trial)
+            except KeyboardInterrupt:
+                finished = False
+            store.add_trials(study_id, fresh, here)
+            progress.add(outcomes)
+            on_progress(progress)
+            if finished and progress.done < trials:
+                proposer.tell(outcomes)
     candidates = store.candidates(study)
     return SearchResult(
         study=study,

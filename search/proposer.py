@@ -13,8 +13,9 @@ from optuna.samplers import RandomSampler
 from optuna.trial import Trial as OptunaTrial
 from optuna.trial import TrialState
 
+from search.assess import Proposal
 from search.front_sampler import PLACE
-from search.judge import Judged, Proposal
+from search.judge import Judged
 from search.samplers import SAMPLERS, distributions
 from search.seeds import trial_seed
 from search.space import SearchSpace

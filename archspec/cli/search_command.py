@@ -40,6 +40,7 @@ def command(
     study: Annotated[str | None, typer.Option(help="its name in the store; the next free search-N")] = None,
     store: Annotated[str, typer.Option(envvar="ARCHSPEC_STORE", help="any SQLite or PostgreSQL URL")] = DEFAULT_URL,
     sampler: Annotated[str | None, typer.Option(help="front, nsga2 or random")] = None,
+    workers: Annotated[int, typer.Option(help="processes that evaluate; the outcome does not depend on them")] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="go on with --study, or with the newest")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="one object, for machines")] = False,
 ) -> None:
@@ -66,6 +67,7 @@ def command(
             study=study,
             store=store,
             resume=resume,
+            workers=workers,
             on_progress=show,
             should_stop=stopping,
         )

@@ -17,7 +17,7 @@ from search.loop import Plan, SearchResult, prepare, search
 from search.samplers import SAMPLERS
 from search.space import values_at
 from store import Store, open_store, pareto_mask
-from tests.search.toy import ToyEvaluator, ToySpace, digest
+from tests.search.toy import SETTING, ToyEvaluator, ToySpace, digest
 
 BUDGET = 2 * 10**9
 TABLES = {
@@ -37,11 +37,17 @@ def store() -> Iterator[Store]:
 
 
 def run(
-    store: Store, trials: int, *, evaluator: ToyEvaluator | None = None, resume: bool = False, **plan: Any
+    store: Store,
+    trials: int,
+    *,
+    evaluator: ToyEvaluator | None = None,
+    resume: bool = False,
+    workers: int = 1,
+    **plan: Any,
 ) -> SearchResult:
     chosen = Plan(**{"space": ToySpace(), "budget_bytes": BUDGET, **plan})
     judge = prepare(chosen, evaluator or ToyEvaluator())
-    return search(chosen, judge, store, study="toy", trials=trials, resume=resume)
+    return search(chosen, judge, store, study="toy", trials=trials, resume=resume, workers=workers)
 
 
 def tables(store: Store) -> dict[str, list[tuple]]:
@@ -58,7 +64,7 @@ def everything_that_fits(budget: int) -> np.ndarray:
             continue
         evaluation = evaluator.evaluate(evaluator.examine(space.fill(values)))
         if evaluation.memory.total <= budget:
-            worth = {metric.name: metric.value for metric in metrics_of(evaluation, evaluator)}
+            worth = {metric.name: metric.value for metric in metrics_of(evaluation, SETTING)}
             points.append([worth["quality"], -worth["memory"], worth["decode_speed"]])
     return np.array(points)
 
@@ -93,6 +99,14 @@ def test_resumed_is_the_same_as_uninterrupted(sampler: str, first: int) -> None:
         resumed = run(parts, 200, sampler=sampler, resume=True)
         assert tables(parts) == tables(whole)
         assert resumed == expected
+
+
+def test_workers_change_nothing() -> None:
+    with open_store("sqlite://") as alone, open_store("sqlite://") as helped:
+        expected = run(alone, 130, budget_bytes=300_000_000)
+        run(helped, 70, budget_bytes=300_000_000, workers=2)
+        assert run(helped, 130, budget_bytes=300_000_000, workers=2, resume=True) == expected
+        assert tables(helped) == tables(alone)
 
 
 def test_resuming_what_is_complete_changes_nothing(store: Store) -> None:
