@@ -1,10 +1,13 @@
 """Is a package what it says? Its outputs against the reference meaning of the unrewritten graph, part by part.
 
-Every number is a difference from the reference divided by the size of the reference value (at least 1), over unpadded
-positions. Tolerances: 1e-9 for passes in float64; 1e-4 for the package in float32 and for its steps (noise of float32
-kernels is 3.5e-5, 1e-3 would hide real errors); for arithmetic in a narrower type see NARROW; weights must be equal.
+Passes are judged in float64: 1e-9 relative to each value (at least 1). The model is judged position by position: the
+largest difference as a share of the root mean square of the reference output there (at least 1), over unpadded
+positions. Measured on a trained decoder of 30 layers with outputs of size 15: the reference meaning itself differs by
+2e-5 between float32 and float64, 3e-4 in absolute terms, so 1e-4 of the size is the tolerance, for steps against all
+at once too. Weights that are stored must be equal to those made from the original.
 """
 
+import math
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,9 +31,9 @@ from compiler.verify.run_torch import TorchPackage
 from compiler.weights.source import open_weights
 
 PASS_TOLERANCE, TOLERANCE = 1e-9, 1e-4
-# Share of the largest reference value. 2^-8 and 2^-11 are the rounding errors of one operation; a sum over tens of
-# layers was seen to reach about eight of them.
-NARROW = {"bf16": 16 * 2**-8, "fp16": 16 * 2**-11}
+OWN = "its own weights"
+# Arithmetic in a narrower type: 64 roundings. The same decoder showed 0.09 in bfloat16 and 0.017 in float16.
+NARROW = {"bf16": 64 * 2**-8, "fp16": 64 * 2**-11}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +68,10 @@ def verify(folder: Folder, weights: str | None = None) -> Verification:
     notes = [f"{name} changed after it was written" for name in folder.changed]
     with tempfile.TemporaryDirectory() as scratch:
         tensors, home, source = _tensors(folder, weights, plain, program, Path(scratch))
-        checks += _passes(folder, tensors, source)
-        if weights is not None:
+        found, where = _passes(folder, tensors, source)
+        checks += found
+        notes += [where] if found else []
+        if tensors is not None and weights is not None and folder.target == "torch":
             checks.append(_same_weights(folder, tensors, source))
         inputs, want = _reference(folder, weights, plain, tensors)
         if folder.has("genai_config.json"):
@@ -75,20 +80,24 @@ def verify(folder: Folder, weights: str | None = None) -> Verification:
         name = source if weights is not None or not folder.has("probe.safetensors") else "probe"
         package = OnnxPackage(folder.path) if folder.target == "onnx" else TorchPackage(folder.path, home)
         full = package.forward(inputs)
-        narrow = NARROW.get(folder.dtype) if folder.target == "onnx" else None  # it runs in its own type only
-        what = f"model in {folder.dtype if narrow else 'fp32'}"
-        checks.append(_judged(what, name, full, want, keep, narrow))
+        # ONNX runs in its own type only; PyTorch casts the stored weights to float32.
+        limit, ran = (NARROW[folder.dtype], folder.dtype) if _only_narrow(folder) else (TOLERANCE, "fp32")
+        checks.append(_judged(f"model in {ran}", name, full, want, keep, limit))
         if package.steps(inputs):
             length = inputs["input_ids"].shape[1]
             cuts = sorted({length // 2, length - 2, length - 1} - {0, -1})
             stepped = package.stepped(inputs, tuple(cuts))
-            checks.append(_judged("steps with state", "all at once", stepped, full, keep, narrow))
+            checks.append(_judged("steps with state", "all at once", stepped, full, keep, limit))
         elif reason := folder.report.get("no_step"):
             notes.append(f"no steps: {reason}")
         if isinstance(package, TorchPackage) and folder.dtype in NARROW:
             out = package.forward(inputs, TORCH_TYPES[folder.dtype])
             checks.append(_judged(f"model in {folder.dtype}", name, out, want, keep, NARROW[folder.dtype]))
     return Verification(tuple(checks), tuple(notes))
+
+
+def _only_narrow(folder: Folder) -> bool:
+    return folder.target == "onnx" and folder.dtype in NARROW
 
 
 def _tensors(
@@ -100,7 +109,7 @@ def _tensors(
         path, tensor_map = open_weights_source(weights)
         return stored(plain, program, path, tensor_map, folder.dtype), folder.path, path.name
     if has_own:
-        return stored(plain, program, folder.path, None, folder.dtype), folder.path, "its own weights"
+        return stored(plain, program, folder.path, None, folder.dtype), folder.path, OWN
     if folder.target == "onnx":
         return None, folder.path, "probe"
     size = sum(torch.Size(param.shape).numel() for param in plain.parameter_paths().values())
@@ -112,29 +121,30 @@ def _tensors(
     return random, scratch, "random weights"
 
 
-def _passes(folder: Folder, tensors: Tensors | None, source: str) -> list[Check]:
-    """What each pass changed: measured on the tensors at hand, else as measured when the package was written."""
-    records = [r for r in folder.report.get("passes", []) if r["modified"]]
-    if any(r.get("error") is None for r in records) or source not in ("probe", "its own weights"):
-        names = tuple(r["name"] for r in folder.report.get("passes", []))
-        errors: Mapping[str, float | None] = {} if tensors is None else tensors.pass_errors(names)
-        source = f"{source}, one layer of each kind"
+def _passes(folder: Folder, tensors: Tensors | None, source: str) -> tuple[list[Check], str]:
+    """The output after each pass that changed something, and where that was measured.
+
+    On the tensors at hand if those are others than the package's, else as measured when the package was written.
+    """
+    every = folder.report.get("passes", [])
+    records = [r for r in every if r["modified"]]
+    if any(r.get("error") is None for r in records) or source not in ("probe", OWN):
+        measured = tensors.pass_errors(tuple(r["name"] for r in every)) if tensors is not None else {}
     else:
-        errors, source = {r["name"]: r["error"] for r in records}, "when compiled, one layer of each kind"
-    found = [(r["name"], errors.get(r["name"])) for r in records]
-    return [Check(f"passes up to {n}", source, None, e, PASS_TOLERANCE) for n, e in found if e is not None]
+        measured, source = {r["name"]: r["error"] for r in records}, "when the package was written"
+    found = [(r["name"], measured.get(r["name"])) for r in records]
+    checks = [Check(f"pass {n}", "the graph before", None, e, PASS_TOLERANCE) for n, e in found if e is not None]
+    return checks, f"passes: in float64 on one layer of each kind, {source}"
 
 
-def _same_weights(folder: Folder, tensors: Tensors | None, source: str) -> Check:
+def _same_weights(folder: Folder, tensors: Tensors, source: str) -> Check:
     """Stored tensors against those made from the original."""
-    worst = 0.0
-    if tensors is not None and any(folder.path.glob("weights.safetensors*")):
-        own = open_weights(folder.path)
-        shapes = own.shapes()
-        for path in tensors:
-            made = tensors[path]
-            same = shapes.get(path) == tuple(made.shape)
-            worst = max(worst, difference(own.read(path), made).absolute if same else float("inf"))
+    worst, own = 0.0, open_weights(folder.path)
+    shapes = own.shapes()
+    for path in tensors:
+        made = tensors[path]
+        same = shapes.get(path) == tuple(made.shape)
+        worst = max(worst, difference(own.read(path), made).absolute if same else math.inf)
     return Check("stored weights", source, worst, worst, 0.0)
 
 
@@ -167,11 +177,10 @@ def _unpadded(inputs: dict[str, Tensor], want: Tensor) -> tuple[dict[str, Tensor
 
 
 def _judged(
-    name: str, against: str, got: Tensor, want: Tensor, keep: Tensor | None, narrow: float | None = None
+    name: str, against: str, got: Tensor, want: Tensor, keep: Tensor | None, tolerance: float = TOLERANCE
 ) -> Check:
-    """narrow: the tolerance of a narrow type, as a share of the largest reference value."""
-    error = difference(got, want, keep)
-    if narrow is None:
-        return Check(name, against, error.absolute, error.relative, TOLERANCE)
-    largest = max(1.0, want.abs().max().item())
-    return Check(name, against, error.absolute, error.absolute / largest, narrow)
+    size = want.double().pow(2).mean(-1, keepdim=True).sqrt().clamp(min=1)
+    share = (
+        difference(got.double() / size, want.double() / size, keep).absolute if got.shape == want.shape else math.inf
+    )
+    return Check(name, against, difference(got, want, keep).absolute, share, tolerance)
