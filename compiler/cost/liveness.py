@@ -1,5 +1,6 @@
 """Peak memory of values: what is alive at each node, by last use, views sharing the memory they look at."""
 
+import json
 from collections.abc import Mapping
 
 from compiler import ops
@@ -36,7 +37,18 @@ class Liveness:
         """Most bytes of activations alive at once. What the main graph returns is left out: logits count apart."""
         main = self.program.main
         apart = frozenset(main.outputs) - frozenset(main.inputs)
-        return self._peak(main, frozenset(main.inputs), apart)
+        return self._peak(main, frozenset(main.inputs), apart) + self._masks()
+
+    def _masks(self) -> int:
+        """Masks are made once for a pass and read by all layers that share the expression."""
+        found: dict[str, int] = {}
+        for graph in self.program.graphs():
+            for node in graph.nodes:
+                if "mask" in node.attrs:
+                    inputs = [graph.types[v] if v else ABSENT for v in node.inputs]
+                    elements = ops.get(node.op).mask_elements(inputs, node.attrs, self.env)
+                    found[json.dumps(node.attrs["mask"], sort_keys=True)] = elements
+        return sum(found.values()) * self.storage.activation_bytes
 
     def _peak(self, graph: Graph, owned: frozenset[str], apart: frozenset[str]) -> int:
         """owned: inputs whose memory belongs here (others belong to the caller). apart: values that are not counted."""

@@ -78,6 +78,10 @@ class Op:
         """Elements of the score matrix that an attention kernel which is not fused holds in memory."""
         return 0
 
+    def mask_elements(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> int:
+        """Elements of the mask tensor that an attention kernel is given; nodes of one mask expression share it."""
+        return 0
+
     def state(self, inputs: Sequence[TensorType], attrs: Attrs) -> tuple[StateTensor, ...]:
         return ()
 

@@ -108,7 +108,7 @@ def test_bad_input(arguments: list[str], message: str) -> None:
 
 @pytest.mark.parametrize("name", ["llama-3.1-405b", "deepseek-v3", "t5-base", "jamba-v0.1", "moba-8b"])
 def test_half_a_second(name: str) -> None:
-    """Processor time of the whole process, the best of three; on a busy machine caches are shared and limits doubled."""
+    """Processor time of the whole process, the best of three; twice that on a busy machine, where caches are shared."""
     limit = 0.5 if os.getloadavg()[0] < (os.cpu_count() or 1) else 1.0
     taken = []
     for _ in range(3):

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from compiler.ir.types import TensorType, size
 from compiler.masks.facts import cache_limit, looks_ahead
-from compiler.masks.pairs import visible_pairs
+from compiler.masks.pairs import causal_window, visible_pairs
 from compiler.ops.base import REQUIRED, Attrs, Env, Flops, Op, StateTensor
 
 
@@ -43,6 +43,16 @@ class Attention(Op):
     def scores(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> int:
         b, heads, s = (size(x, env) for x in inputs[0].shape[:3])
         return b * heads * s * keys(inputs[1], env)
+
+    def mask_elements(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> int:
+        """None where the kernel needs no telling: everything is visible, or a prompt that starts empty is causal."""
+        if attrs.get("cross") or attrs["mask"]["type"] == "full":
+            return 0
+        new, total = size(inputs[0].shape[2], env), keys(inputs[1], env)
+        if new == 1 or new == total <= (causal_window(attrs["mask"]) or 0):
+            return 0
+        limit = cache_limit(attrs["mask"])
+        return new * (total if limit is None else min(total, limit + new))
 
     def state(self, inputs: Sequence[TensorType], attrs: Attrs) -> tuple[StateTensor, ...]:
         if not attrs.get("cross") and inputs[1].shape[2] != "S":

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from compiler.ir.types import TensorType
 from compiler.ops.activation.shape import FUNCTIONS
-from compiler.ops.base import REQUIRED, Attrs, Op
+from compiler.ops.base import REQUIRED, Attrs, Env, Op
 
 
 class GatedActivation(Op):
@@ -19,6 +19,10 @@ class GatedActivation(Op):
 
     def infer(self, inputs: Sequence[TensorType], attrs: Attrs) -> tuple[TensorType, ...]:
         return (TensorType(inputs[0].dtype, (*inputs[0].shape[:-1], int(inputs[0].shape[-1]) // 2)),)
+
+    def inside(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> int:
+        """act(gate), where no compiler joins it with the product."""
+        return inputs[0].elements(env) // 2
 
 
 OP = GatedActivation()

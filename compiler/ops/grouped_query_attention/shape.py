@@ -61,8 +61,18 @@ class GroupedQueryAttention(Op):
     def flops(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> Flops:
         return ops.get("attention").flops(split(inputs, attrs), attrs, env)
 
+    def inside(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> int:
+        """q and k turned, and the two products that make them, where no compiler joins these."""
+        if attrs.get("rope") is None:
+            return 0
+        q, k, _ = split(inputs, attrs)
+        return 3 * (q.elements(env) + k.elements(env)) - self.infer(inputs, attrs)[0].elements(env)
+
     def scores(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> int:
         return ops.get("attention").scores(split(inputs, attrs), attrs, env)
+
+    def mask_elements(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> int:
+        return ops.get("attention").mask_elements(split(inputs, attrs), attrs, env)
 
     def state(self, inputs: Sequence[TensorType], attrs: Attrs) -> tuple[StateTensor, ...]:
         return ops.get("attention").state(split(inputs, attrs), attrs)
