@@ -12,7 +12,7 @@ from compiler.emit.torch.source import closure
 from compiler.emit.torch.writer import RUNTIME, File
 from compiler.ir.program import Program
 
-MODULES = tuple(f"{RUNTIME}.{name}" for name in ("base", "state", "weights", "attention", "positions"))
+MODULES = tuple(f"{RUNTIME}.{name}" for name in ("base", "state", "weights", "attention", "positions", "scan"))
 
 
 def write_model(program: Program, end_ids: Sequence[int] = ()) -> str:

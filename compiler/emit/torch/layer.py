@@ -43,7 +43,7 @@ class Layer:
         lines = [f"class {self.name}(nn.Module):", f'    """{what}"""', "", "    def __init__(self) -> None:"]
         lines += ["        super().__init__()", *declaration(self.program, self.graph)]
         arguments = [*self.streams, *self.region.arguments]
-        arguments += ["past"] if self.caches else []
+        arguments += ["past"] if self.region.keeps else []
         arguments += ["held"] if self.held else []
         lines += ["", f"    def forward(self, {', '.join(arguments)}):"]
         lines += [f"        {line}" for line in self.body]
@@ -53,7 +53,7 @@ class Layer:
             lines += ['        """Keys and values of another stack: computed once, then held."""']
             lines += [f"        {line}" for line in self.hold_body]
             lines += [f"        return [{', '.join(self.hold_results)}]"]
-        if self.caches:
+        if self.region.keeps:
             lines += ["", "    def caches(self, batch: int, length: int, like: Tensor) -> list[Tensor]:"]
             lines += ['        """What a state keeps for this layer."""', "        return ["]
             lines += [f"            {cache_text(tensor)},  # {comment(tensor.name)}" for _, tensor in self.caches]
@@ -89,8 +89,10 @@ def declared(shapes: dict[str, tuple[int, ...]], indent: str = "        ") -> li
 def cache_text(tensor: StateTensor) -> str:
     """An empty state tensor."""
     dims = [_cache_dim(d, tensor.limit) for d in tensor.shape]
-    exact = {"fp32": ", dtype=torch.float32", "fp64": ", dtype=torch.float64", "int": ", dtype=torch.long"}
-    return f"like.new_zeros({', '.join(dims)}{exact.get(tensor.dtype, '')})"
+    floors = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
+    floor = floors.get(tensor.dtype)
+    dtype = f", dtype=torch.promote_types(like.dtype, torch.{floor})" if floor else ""
+    return f"like.new_zeros({', '.join(dims)}{dtype})"
 
 
 def _cache_dim(dim: int | str, limit: int | None) -> str:

@@ -150,6 +150,7 @@ class ModelWriter:
             for block in blocks
         ]
         self.layers.update(zip(names, written, strict=True))
+        region.keeps = any(layer.caches for layer in written)
         stack = node.outputs[0].rsplit(".", 1)[0]
         attribute = unique(f"{identifier(stack, 'stack')}_layers", {name for name, _ in self.runs})
         self.runs.append((attribute, node))

@@ -10,7 +10,8 @@ def call(w: Writer, kind: str, x: str) -> str:
         "relu": "F.relu({})", "gelu": "F.gelu({})", "gelu_tanh": 'F.gelu({}, approximate="tanh")', "silu": "F.silu({})",
         "sigmoid": "torch.sigmoid({})", "tanh": "torch.tanh({})", "softplus": "F.softplus({})",
         "elu_plus_one": "(F.elu({}) + 1)", "exp": "torch.exp({})", "softmax": "torch.softmax({}, -1)",
-        "relu_squared": "F.relu({}).square()",
+        "relu2": "F.relu({}).square()", "relu6": "F.relu6({})", "leaky_relu": "F.leaky_relu({})", "elu": "F.elu({})",
+        "mish": "F.mish({})",
     }  # fmt: skip
     if kind == "gelu_quick":
         name = w.helper("quick_gelu", "compiler.ops.activation.torch_helpers")

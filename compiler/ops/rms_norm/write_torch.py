@@ -11,7 +11,12 @@ def call(w: Writer, x: str, width: int, attrs: Mapping[str, Any], weight: str, b
     """The norm of expression x; weight and bias are expressions, "" where there is none."""
     if attrs.get("gain") == "one_plus":
         weight = f"1 + {weight}"
-    if attrs.get("eps_at") == "outside":
+    groups = attrs.get("groups", 1)
+    if groups > 1:  # statistics over slices of the width, the gain over all of it
+        plain = {**attrs, "groups": 1, "gain": "none"}
+        y = call(w, f"{x}.unflatten(-1, ({groups}, -1))", width // groups, plain, "", "")
+        y = f"{y}.flatten(-2){f' * ({weight})' if weight else ''}"
+    elif attrs.get("eps_at") == "outside":
         w.helper("rms_norm_outside", "compiler.ops.rms_norm.torch_helpers")
         y = f"rms_norm_outside({x}, {weight or None}, {attrs['eps']!r})"
     else:

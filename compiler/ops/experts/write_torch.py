@@ -1,0 +1,38 @@
+"""`experts` in PyTorch: what one expert computes as a function of its own, and the call over all tokens."""
+
+from compiler.emit.torch.writer import Writer
+from compiler.ir.graph import Node
+from compiler.ops.activation.write_torch import call
+
+
+def write(w: Writer, node: Node) -> None:
+    roles = [role for role in ("gate", "up", "down", "gate_bias", "up_bias", "down_bias") if role in node.params]
+    name = w.function("expert", ("x", *roles), body(w, node))
+    w.helper("run_experts")
+    parts = ", ".join(w.param(node, role) for role in roles)
+    x, weights, index = (w.read(node, i) for i in range(3))
+    more = ", weigh_input=True" if w.attr(node, "weigh") == "input" else ""
+    w.set(node, f"run_experts({name}, ({parts}), {x}, {weights}, {index}{more})")
+
+
+def body(w: Writer, node: Node) -> str:
+    """The expression of one expert on x (n, d), its weights (out, in); `@ .mT` goes for a batch of experts too."""
+
+    def linear(x: str, role: str) -> str:
+        return f"{x} @ {role}.mT" + (f" + {role}_bias" if f"{role}_bias" in node.params else "")
+
+    function = w.attr(node, "function") or "identity"
+    up = linear("x", "up")
+    if not node.attrs["gated"]:
+        return linear(_bracketed(up) if function == "identity" else call(w, function, up), "down")
+    gate, clamp, offset = linear("x", "gate"), w.attr(node, "clamp"), w.attr(node, "up_offset")
+    if clamp:
+        gate, up = f"({gate}).clamp(max={clamp!r})", f"({up}).clamp({-clamp!r}, {clamp!r})"
+    if offset:
+        up = f"{up} + {offset!r}"
+    gate = call(w, function, gate) if function != "identity" else _bracketed(gate)
+    return linear(f"({gate} * {_bracketed(up)})", "down")
+
+
+def _bracketed(expression: str) -> str:
+    return f"({expression})"

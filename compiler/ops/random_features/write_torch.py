@@ -1,0 +1,10 @@
+"""`random_features` in PyTorch."""
+
+from compiler.emit.torch.writer import Writer
+from compiler.ir.graph import Node
+
+
+def write(w: Writer, node: Node) -> None:
+    w.helper("random_features")
+    fields = f"{float(w.attr(node, 'eps'))!r}, {bool(w.attr(node, 'keys'))}"
+    w.set(node, f"random_features({w.read(node, 0)}, {w.param(node, 'projection')}, {fields})", keeps=0)
