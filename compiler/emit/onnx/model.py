@@ -5,12 +5,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 import onnx_ir as ir
 
 from archspec.errors import InputError
-from compiler.emit.onnx.sheet import Array, Sheet, Weight
+from compiler.emit.onnx.sheet import NUMPY, Array, Sheet, Table, Weight
 from compiler.emit.onnx.target import IR_VERSION, MICROSOFT, OPSET
 from compiler.ir.types import Dim, TensorType
 
@@ -19,10 +18,9 @@ MODEL_FILE = "model.onnx"
 INLINE_BYTES = 1024  # shape constants must stay inside the model: ONNX Runtime's shape inference reads them there
 
 DTYPES = {
-    "fp32": ir.DataType.FLOAT, "fp16": ir.DataType.FLOAT16, "bf16": ir.DataType.BFLOAT16,
+    "fp64": ir.DataType.DOUBLE, "fp32": ir.DataType.FLOAT, "fp16": ir.DataType.FLOAT16, "bf16": ir.DataType.BFLOAT16,
     "int": ir.DataType.INT64, "int32": ir.DataType.INT32, "bool": ir.DataType.BOOL,
 }  # fmt: skip
-_NUMPY = {"fp32": np.dtype(np.float32), "fp16": np.dtype(np.float16), "bf16": np.dtype(ml_dtypes.bfloat16)}
 _SYMBOLS = {"B": "batch", "S": "length", "T": "total", "P": "past"}
 
 
@@ -38,6 +36,9 @@ def build(sheet: Sheet, tensors: Mapping[str, Any], dtype: str) -> ir.Model:
         load = partial(_load, tensors, weight, name, dtype)
         lazy = ir.LazyTensor(load, DTYPES[dtype], ir.Shape(weight.shape), name=name)
         initializers.append(ir.val(name, DTYPES[dtype], list(weight.shape), const_value=lazy))
+    for name, table in sheet.tables.items():
+        later = ir.LazyTensor(partial(_table, table, name), DTYPES[table.dtype], ir.Shape(table.shape), name=name)
+        initializers.append(ir.val(name, DTYPES[table.dtype], list(table.shape), const_value=later))
     for name, constant in sheet.constants.items():
         tensor = ir.Tensor(constant, name=name)
         initializers.append(ir.val(name, tensor.dtype, list(constant.shape), const_value=tensor))
@@ -116,12 +117,16 @@ def _load(tensors: Mapping[str, Any], weight: Weight, name: str, dtype: str) -> 
         given = tensors[weight.path]
     except KeyError:
         raise InputError(f"no tensor for the parameter {weight.path}") from None
-    array = to_numpy(given, _NUMPY[dtype])
+    array = to_numpy(given, NUMPY[dtype])
     if weight.transposed:
         array = array.T
     if array.shape != weight.shape:
         raise InputError(f"the tensor for {weight.path} has shape {array.shape}, the parameter {weight.shape}")
     return ir.Tensor(np.ascontiguousarray(array), name=name)
+
+
+def _table(table: Table, name: str) -> ir.Tensor:
+    return ir.Tensor(table.values().astype(NUMPY[table.dtype]), name=name)
 
 
 def to_numpy(tensor: Any, dtype: np.dtype[Any]) -> Array:

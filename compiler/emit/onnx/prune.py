@@ -1,4 +1,4 @@
-"""Drops what no output needs: lines that a fused operator made idle, constants and weights that only they read."""
+"""Drops what no output needs: lines that a fused operator made idle, and the initializers that only they read."""
 
 from compiler.emit.onnx.sheet import Line, Sheet
 
@@ -13,4 +13,5 @@ def prune(sheet: Sheet) -> None:
             needed.update(line.inputs)
     sheet.lines[:] = reversed(kept)
     sheet.weights = {name: weight for name, weight in sheet.weights.items() if name in needed}
+    sheet.tables = {name: table for name, table in sheet.tables.items() if name in needed}
     sheet.constants = {name: value for name, value in sheet.constants.items() if name in needed}

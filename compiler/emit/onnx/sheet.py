@@ -1,10 +1,11 @@
 """What the writers fill: nodes as plain records, constants, weights and caches by name. Knows nothing of protobuf."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +13,10 @@ from compiler.ir.program import Program
 from compiler.ir.types import TensorType
 
 Array = NDArray[Any]
+NUMPY: dict[str, np.dtype[Any]] = {
+    "int": np.dtype(np.int64), "int32": np.dtype(np.int32), "bool": np.dtype(np.bool_), "fp64": np.dtype(np.float64),
+    "fp32": np.dtype(np.float32), "fp16": np.dtype(np.float16), "bf16": np.dtype(ml_dtypes.bfloat16),
+}  # fmt: skip
 ABSENT = TensorType("absent", ())
 LOCAL = "\0"  # starts the name of a value inside a block that is written once and instantiated for each call
 
@@ -37,6 +42,15 @@ class Weight:
 
 
 @dataclass(frozen=True, slots=True)
+class Table:
+    """A large constant, worked out when it is written: its values come in float64, `dtype` is how they are stored."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    values: Callable[[], Array]
+
+
+@dataclass(frozen=True, slots=True)
 class Cache:
     """Keys (B, heads, T, width) and values of one attention, carried between steps: value names before and after."""
 
@@ -57,6 +71,7 @@ class Sheet:
     lines: list[Line] = field(default_factory=list)
     weights: dict[str, Weight] = field(default_factory=dict)
     constants: dict[str, Array] = field(default_factory=dict)
+    tables: dict[str, Table] = field(default_factory=dict)
     caches: list[Cache] = field(default_factory=list)
     notes: dict[str, None] = field(default_factory=dict)  # why a fused operator was not used, in order
     shared: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -83,6 +98,15 @@ class Sheet:
             self.shared[key] = (name,)
         return self.shared[key][0]
 
+    def table(self, key: str, table: Table) -> str:
+        """The initializer of a table, each `key`, which must name all that its values depend on, once."""
+        key = f"table {table.dtype} {key}"
+        if key not in self.shared:
+            name = self.fresh(f"table/{len(self.tables)}")
+            self.tables[name] = table
+            self.shared[key] = (name,)
+        return self.shared[key][0]
+
     def weight(self, weight: Weight) -> str:
         """The initializer of a parameter, each (path, orientation) once."""
         key = f"weight {weight.path} {weight.transposed}"
@@ -91,6 +115,3 @@ class Sheet:
             self.weights[name] = weight
             self.shared[key] = (name,)
         return self.shared[key][0]
-
-
-NUMPY: dict[str, np.dtype[Any]] = {"int": np.dtype(np.int64), "int32": np.dtype(np.int32), "bool": np.dtype(np.bool_)}

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from archspec.errors import InputError
-from compiler.emit.onnx.sheet import LOCAL, NUMPY, Array, Cache, Line, Sheet, Weight
+from compiler.emit.onnx.sheet import LOCAL, NUMPY, Array, Cache, Line, Sheet, Table, Weight
 from compiler.emit.onnx.target import FUSED, Target
 from compiler.ir.graph import Node
 from compiler.ir.types import TensorType
@@ -74,23 +74,22 @@ class Writer:
 
     def number(self, value: float) -> str:
         """One number of the program's float type, without axes."""
-        return self.table(np.array(value, np.float32))
+        return self.numbers(value)
 
-    def table(self, values: Array) -> str:
-        """Constant numbers in the program's float type."""
-        name = self.single(values)
-        return name if self.target.dtype == "fp32" else self.shared(f"cast {name}", lambda m: m.float(name))
+    def numbers(self, values: Any, dtype: str = "") -> str:
+        """Constant numbers in the program's float type, or in `dtype`."""
+        return self.sheet.constant(np.asarray(values).astype(NUMPY[dtype or self.target.dtype]))
 
-    def single(self, values: Any) -> str:
-        """Constant numbers in fp32, whatever the program's float type."""
-        return self.sheet.constant(np.asarray(values, np.float32))
+    def table(self, key: str, shape: tuple[int, ...], values: Callable[[], Array]) -> str:
+        """Many constant numbers in the program's float type, worked out when the file is written."""
+        return self.sheet.table(key, Table(shape, self.target.dtype, values))
 
     def float(self, x: str) -> str:
         """x in the program's float type."""
         return self.op("Cast", x, to=self.target.dtype)
 
     def cast(self, x: str, to: str) -> str:
-        """x as "int" (64 bit), "int32", "bool", "fp32", "fp16" or "bf16"."""
+        """x as "int" (64 bit), "int32", "bool", "fp64", "fp32", "fp16" or "bf16"."""
         return self.op("Cast", x, to=to)
 
     # Parameters ----------------------------------------------------------------------------------------------------

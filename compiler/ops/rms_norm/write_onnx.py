@@ -44,7 +44,7 @@ def _grouped(w: Writer, x: str, attrs: Attrs, width: int, part: str, bias: str) 
     """x (B, S, width), each of `groups` slices of the width normed alone."""
     each = width // attrs["groups"]
     slices = w.op("Reshape", x, w.ints(0, 0, -1, each))
-    y = _root_mean_square(w, slices, w.table(np.ones(each, np.float32)), attrs["eps"])
+    y = _root_mean_square(w, slices, w.numbers(np.ones(each)), attrs["eps"])
     y = w.op("Reshape", y, w.ints(0, 0, width))
     if attrs.get("gain", "weight") != "none":
         y = w.op("Mul", y, gain(w, attrs, width, part))
@@ -58,7 +58,7 @@ def gain(w: Writer, attrs: Attrs, width: int, part: str = "") -> str:
             return w.param(f"{part}weight")
         case "one_plus":
             return w.op("Add", w.param(f"{part}weight"), w.number(1.0))  # folded when the model is loaded
-    return w.table(np.ones(width, np.float32))
+    return w.numbers(np.ones(width))
 
 
 def _outside(w: Writer, norm: str, x: str, attrs: Attrs, width: int, part: str, bias: str) -> str:
@@ -67,7 +67,7 @@ def _outside(w: Writer, norm: str, x: str, attrs: Attrs, width: int, part: str, 
     if norm == "layer_norm":
         wide = w.op("Sub", wide, w.op("ReduceMean", wide, w.ints(-1), keepdims=1))
     square = w.op("ReduceMean", w.op("Mul", wide, wide), w.ints(-1), keepdims=1)
-    eps = w.single(attrs["eps"])
+    eps = w.numbers(attrs["eps"], "fp32")
     y = w.float(w.op("Div", wide, w.op("Add", w.op("Sqrt", square), eps)))
     if attrs.get("gain", "weight") != "none":
         y = w.op("Mul", y, gain(w, attrs, width, part))

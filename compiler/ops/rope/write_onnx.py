@@ -1,9 +1,11 @@
-"""RotaryEmbedding over cos and sin tables by position, or over the positions' angles where there is no max_length.
+"""RotaryEmbedding over cos and sin tables by position, or over the positions' angles where a table would be too long.
 
-The tables are worked out in float64, so far positions lose nothing to a float32 product.
+Angles are worked out in float64, so far positions lose nothing to a float32 product.
 """
 
+import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from compiler.ir.graph import Node
 from compiler.ops.base import Attrs
 from compiler.ops.rope.frequencies import frequencies
 
+LONGEST_TABLE = 2**18  # rows; two tables of 64 columns are 134 MB in fp32
 FIELDS = ("theta", "dims", "pairing", "offset", "ladder", "scaling", "max_length", "at_least")
 
 
@@ -36,26 +39,34 @@ def rotate(w: Writer, x: str, positions: str, attrs: Attrs, width: int) -> str:
 
 
 def tables(w: Writer, attrs: Attrs) -> tuple[str, str] | None:
-    """cos and sin (max_length, dims/2) with the scaling's gain, or None where the length is unknown."""
+    """cos and sin (max_length, dims/2) with the scaling's gain; None where the length is unknown or very large."""
     length = attrs.get("max_length") or w.max_length
-    if not length:
+    if not 0 < length <= LONGEST_TABLE:
         return None
+
+    def part(function: Callable[[Array], Array]) -> str:
+        key = key_of("rotary", function.__name__, dict(attrs), [length])
+        return w.table(key, (length, attrs["dims"] // 2), partial(values, function, dict(attrs), length))
+
+    return part(np.cos), part(np.sin)
+
+
+def values(function: Callable[[Array], Array], attrs: Attrs, length: int) -> Array:
+    """function(angle)·gain of every position and pair, float64."""
     inverse, gain = frequencies(attrs)
-
-    def part(m: Writer, function: Callable[[Array], Array]) -> str:
-        return m.table(function(np.arange(length)[:, None] * np.array(inverse)) * gain)
-
-    key = key_of("rotary_table", dict(attrs), [length])
-    return w.shared(f"{key} cos", lambda m: part(m, np.cos)), w.shared(f"{key} sin", lambda m: part(m, np.sin))
+    return function(np.arange(length)[:, None] * np.array(inverse)) * gain
 
 
 def computed(w: Writer, attrs: Attrs, positions: str) -> tuple[str, str]:
-    """cos and sin (B, S, dims/2) of the positions, in fp32."""
+    """cos and sin (B, S, dims/2) of the positions. Angles are cut to one turn in fp64, or far ones would be blurred."""
     inverse, gain = frequencies(attrs)
+    turn = 2 * math.pi
 
     def part(m: Writer, function: str) -> str:
-        angle = m.op("Mul", m.op("Unsqueeze", m.cast(positions, "fp32"), m.ints(-1)), m.single(inverse))
-        return m.float(m.op("Mul", m.op(function, angle), m.single(gain)))
+        place = m.op("Unsqueeze", m.cast(positions, "fp64"), m.ints(-1))
+        turns = m.op("Mul", place, m.numbers(np.array(inverse) / turn, "fp64"))
+        angle = m.op("Mul", m.op("Sub", turns, m.op("Floor", turns)), m.numbers(turn, "fp64"))
+        return m.float(m.op("Mul", m.op(function, m.cast(angle, "fp32")), m.numbers(gain, "fp32")))
 
     key = key_of("rotary", dict(attrs), positions)
     return w.shared(f"{key} cos", lambda m: part(m, "Cos")), w.shared(f"{key} sin", lambda m: part(m, "Sin"))

