@@ -1,5 +1,6 @@
 """A resolved spec becomes a program: inputs and head in the main graph, every distinct layer body one block."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -27,7 +28,7 @@ class _Lowering:
     def __init__(self, resolved: Any) -> None:
         self.resolved = resolved
         self.params: dict[str, Param] = {}
-        self.main = Builder("main", self.params)
+        self.main = Builder(_unused("main", resolved.stacks), self.params)
         self.blocks: dict[str, Graph] = {}
         self.optional: dict[str, str] = {}
         self.ids: dict[str, str] = {}
@@ -83,7 +84,7 @@ class _Lowering:
         """One repeat node over all layers of the stack."""
         streams = list(scope.streams)
         types = [scope.type_of(v) for v in scope.streams.values()]
-        names = [f"{stack.name}_{i}" if len(stack.bodies) > 1 else stack.name for i in range(len(stack.bodies))]
+        names = self.block_names(stack)
         scopes = [self.body(scope, stack.bodies[i], name, streams, types) for i, name in enumerate(names)]
         captures = list(dict.fromkeys(name for s in scopes for name in s.captures))
         inputs = dict(zip(streams, types, strict=True)) | {n: scope.outer.types[n] for n in captures}
@@ -98,6 +99,13 @@ class _Lowering:
         values = (*scope.streams.values(), *(scope.outer.values[n] for n in captures))
         self.main.append(Node("repeat", values, outputs, {"calls": runs(layers)}), tuple(types))
         scope.streams.update(zip(streams, outputs, strict=True))
+
+    def block_names(self, stack: Any) -> list[str]:
+        """The stack's name, numbered where it has several bodies; no other graph has these names."""
+        if len(stack.bodies) == 1:
+            return [str(stack.name)]
+        taken = {self.main.name, *self.blocks, *self.resolved.stacks}
+        return [_unused(f"{stack.name}_{i}", taken) for i in range(len(stack.bodies))]
 
     def body(self, scope: Scope, body: Any, name: str, streams: list[str], types: list[TensorType]) -> Scope:
         builder = Builder(name, self.params)
@@ -130,3 +138,9 @@ class _Lowering:
         if logits.softcap:
             y = self.main.node("softcap", y, at="head.softcap", cap=logits.softcap)
         return y
+
+
+def _unused(name: str, taken: Collection[str]) -> str:
+    while name in taken:
+        name += "_"
+    return name
