@@ -68,6 +68,9 @@ def run(
 
     Errors: InputError for anything wrong in the above; a budget that nothing fits says what misses it by how much.
     """
+    for value, source in ((trials, "--trials"), (workers, "--workers")):
+        if value is not None:
+            _positive(value, source)
     asked = Asked(space, budget, context, batch, dtype, device, seed, sampler)
     how: dict[str, Any] = {"workers": workers, "on_progress": on_progress, "should_stop": should_stop}
     if resume:

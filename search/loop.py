@@ -91,9 +91,6 @@ def search(
     Ctrl-C end the search early, with everything judged so far stored. Errors: InputError for a name that is taken and
     for a stored plan that differs.
     """
-    for found, option in ((trials, "--trials"), (workers, "--workers")):
-        if found < 1:
-            raise InputError(f"found {found}; at least 1 is needed", source=option)
     here = environment()
     study_id, stored = _begin(plan, judge.assessor.evaluator.setting, store, study, resume, trials)
     trials = max(trials, len(stored))
