@@ -1,6 +1,7 @@
 """`archspec graph SPEC -o FILE.svg`: a picture of the graph."""
 
 import importlib
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -25,6 +26,7 @@ def command(
     before: Annotated[bool, typer.Option("--before", help="the graph before the passes")] = False,
     passes: Annotated[str, typer.Option(help="all, none, or names separated by commas")] = "all",
     png: Annotated[bool, typer.Option("--png", help="write PNG whatever the name of the file")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="what was drawn, and each pass's record")] = False,
 ) -> None:
     """Draw the graph of a spec, after the passes unless told otherwise. Repeated layers are drawn once.
 
@@ -50,6 +52,10 @@ def command(
             os.replace(made, output)
     except OSError as error:
         raise InputError(f"cannot be written: {error.strerror}", source=str(output)) from None
-    typer.echo(
-        f"{output}: {sum(len(g.nodes) for g in program.graphs())} nodes, {scene.width:.0f} by {scene.height:.0f}"
-    )
+    nodes = sum(len(graph.nodes) for graph in program.graphs())
+    if as_json:
+        about = {"file": str(output), "name": program.name, "nodes": nodes}
+        about |= {"width": round(scene.width), "height": round(scene.height)}
+        typer.echo(json.dumps(about | {"passes": [record.to_json() for record in records]}))
+    else:
+        typer.echo(f"{output}: {nodes} nodes, {scene.width:.0f} by {scene.height:.0f}")
