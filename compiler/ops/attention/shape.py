@@ -45,11 +45,12 @@ class Attention(Op):
         return b * heads * s * keys(inputs[1], env)
 
     def mask_elements(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> int:
-        """None where the kernel needs no telling: everything is visible, or a prompt that starts empty is causal."""
+        """None where kernels need no telling: everything is visible, or all up to the own token. A window that bites
+        takes a mask where the kernel has no window of its own."""
         if attrs.get("cross") or attrs["mask"]["type"] == "full":
             return 0
         new, total = size(inputs[0].shape[2], env), keys(inputs[1], env)
-        if new == 1 or new == total <= (causal_window(attrs["mask"]) or 0):
+        if new == 1 or total <= (causal_window(attrs["mask"]) or 0):
             return 0
         limit = cache_limit(attrs["mask"])
         return new * (total if limit is None else min(total, limit + new))
