@@ -22,12 +22,22 @@ def norm(s: Scope, declared: Any, x: str, path: str, at: str, groups: int = 1) -
                 fields["groups"] = groups
             params = {role: f"{home}.{role}" for role in roles}
             return s.b.node(op, x, at=at, params=params, kind="norm", **fields, at_least=s.at_least["norm"])
+        case "l2":
+            # x / sqrt(sum x² + eps) is the norm by the mean with eps / width, over the root of the width.
+            width, inside = s.width(x), declared.eps_at == "inside"
+            fields = {"eps": declared.eps / (width if inside else width**0.5), "eps_at": declared.eps_at}
+            y = s.b.node(
+                "rms_norm", x, at=f"{at}.mean", kind="norm", gain="none", at_least=s.at_least["norm"], **fields
+            )
+            return s.b.node("scale", y, at=at, by=width**-0.5)
+        case "gain":
+            return s.b.node("learned_gate", x, at=at, params={"weight": f"{home}.weight"}, kind="norm", of="channel")
     s.refuse(f"norm {declared.type!r}", path)
 
 
-def linear(s: Scope, x: str, width: int, path: str, at: str, bias: bool) -> str:
+def linear(s: Scope, x: str, width: int, path: str, at: str, bias: bool, kind: str = "linear") -> str:
     """x Wᵀ, and its bias as a node of its own (a pass joins them again)."""
-    y = s.b.node("linear", x, at=at, params={"weight": f"{path}.weight"}, width=width)
+    y = s.b.node("linear", x, at=at, params={"weight": f"{path}.weight"}, kind=kind, width=width)
     return s.b.node("bias", y, at=f"{at}.bias", params={"bias": f"{path}.bias"}, kind="norm") if bias else y
 
 

@@ -70,9 +70,10 @@ class _Lowering:
         first = next(iter(values.values()))
         scope.outer.offer("input", first, scope.type_of(first))
         for stream, source in stack.streams.items():
+            value = values.get(source, first)
             if source == "zero":
-                scope.refuse("a stream that starts as zero", f"/stacks/{stack.name}/streams")
-            scope.streams[stream] = values.get(source, first)
+                value = self.main.node("scale", value, at=f"{stack.name}.{stream}", by=0)
+            scope.streams[stream] = value
         if stack.layers:
             self.region(scope, stack)
         x = read(scope, stack.final_read, scope.streams, f"{stack.name}.final_read")

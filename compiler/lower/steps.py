@@ -56,7 +56,10 @@ def branch(s: Scope, part: Any, name: str, before: dict[str, str], normed: str |
             r = s.streams[part.write] if part.residual.of == "stream" else h
             y = s.b.node("add", r, y, at=f"{name}.sum", left=part.residual.keep, right=part.residual.scale)
         case "gru":
-            s.refuse("residual 'gru'", name)
+            path = s.owner(f"{home}.gru", part.residual.weights)
+            roles = ("input_weight", "hidden_weight", "input_bias", "hidden_bias")
+            params = {role: f"{path}.{role}" for role in roles}
+            y = s.b.node("gru", s.streams[part.write], y, at=f"{name}.sum", params=params)
     if part.sum_norm is not None:
         y = norm(s, part.sum_norm, y, f"{home}.sum_norm", f"{name}.sum_norm")
     return y

@@ -32,6 +32,8 @@ FLAT = {
 GQA = {"heads": 4, "kv_heads": 2, "scale": 0.3}
 ROPE = {"theta": 100.0, "dims": 16, "max_length": 32}
 CAUSAL = {"type": "causal"}
+CHOSEN, CHOSEN_INDEX = TensorType("float", ("B", "S", 2)), TensorType("int", ("B", "S", 2))
+EXPERTS = {"n_experts": 10, "top_k": 2, "d_ff": 16}  # ids below 8 are drawn: two experts get no token
 BUCKETS = {"type": "log_buckets", "buckets": 8, "max": 20}
 PACKED = {"q": TensorType("float", ("B", "S", 128)), "": IDS, " ": IDS, "positions": IDS, "mask": MASK}
 ATTENTION = {"q": HEADS, "k": GROUPS, "v": GROUPS, "mask": MASK}
@@ -73,6 +75,12 @@ CASES: list[tuple[str, dict[str, TensorType], dict[str, Any]]] = [
       for norm in ("rms_norm", "layer_norm") for fields in [*NORMS, {"eps": 0.1, "left": 2, "right": 0.5}]),
     ("add_norm", {"a": X, "b": X}, {"norm": "rms_norm", "gain": "weight", "bias": True, "eps": 0.1}),
     ("add_norm", {"a": X, "b": X}, {"norm": "layer_norm", "gain": "weight", "bias": False, "eps": 0.1}),
+    *(("head_gain", {"x": HEADS}, f) for f in ({}, {"gain": "one_plus", "bias": True}, {"gain": "none", "bias": True})),
+    ("gru", {"r": X, "y": X}, {}),
+    ("mask_bias", {"q": HEADS, "k": GROUPS}, {"mask": CAUSAL, "add": 1.5}),
+    ("temperature", {"x": HEADS, "positions": IDS}, {"floor": 3, "scale": 0.5}),
+    ("position_decay", {"x": HEADS, "positions": IDS}, {"base": 7, "sign": -1, "dims": 16, "pairing": "interleaved"}),
+    ("position_decay", {"x": HEADS, "positions": IDS}, {"base": 7, "sign": 1, "dims": 8, "offset": 8}),
     ("linear", {"x": X}, {"width": 10}),
     ("linear", {"x": X}, {"width": 10, "bias": True}),
     *(("linear", {"x": X}, {"width": 10, "bias": True, "activation": f}) for f in ("gelu", "gelu_tanh", "silu")),
@@ -97,6 +105,25 @@ CASES: list[tuple[str, dict[str, TensorType], dict[str, Any]]] = [
     ("rope", {"x": HEADS, "positions": IDS}, ROPE | {"ladder": "closed", "scaling": {"type": "linear", "factor": 2}}),
     ("rope", {"x": HEADS, "positions": IDS},
      ROPE | {"scaling": {"type": "yarn", "factor": 4, "original_length": 8, "gain": 1.3}}),
+    *(("router", {"logits": X}, {"top_k": 3} | fields) for fields in (
+        {}, {"score": "sigmoid", "select_bias": True, "weights": "sum_to_one", "eps": 0.1, "scale": 2},
+        {"score": "logits", "weights": "softmax_selected"}, {"groups": 4, "groups_keep": 2, "groups_score": "max"},
+        {"groups": 4, "groups_keep": 2, "groups_score": "top2_sum", "weights": "sum_to_one"})),
+    *(("experts", {"x": X, "weights": CHOSEN, "index": CHOSEN_INDEX}, EXPERTS | fields) for fields in (
+        {"gated": True, "function": "silu"}, {"gated": False, "function": "relu", "bias": ["up", "down"]},
+        {"gated": True, "function": "gelu", "clamp": 0.5, "up_offset": 1, "bias": ["gate", "up", "down"]},
+        {"gated": True, "weigh": "input"})),
+    ("gru", {"r": X, "y": X}, {}),
+    ("head_gain", {"x": HEADS}, {}),
+    ("head_gain", {"x": HEADS}, {"gain": "one_plus", "bias": True}),
+    ("head_gain", {"x": HEADS}, {"gain": "none", "bias": True}),
+    ("mask_bias", {"q": HEADS, "k": GROUPS}, {"mask": CAUSAL, "add": -2.5}),
+    ("mask_bias", {"q": HEADS, "k": GROUPS, "prefix": MASK},
+     {"mask": {"type": "keys", "of": {"type": "prefix"}}, "add": 1.5, "mask_inputs": ["prefix"]}),
+    ("position_decay", {"x": HEADS, "positions": IDS}, {"base": 512, "sign": 1, "dims": 16}),
+    ("position_decay", {"x": HEADS, "positions": IDS},
+     {"base": 4, "sign": -1, "dims": 6, "offset": 2, "pairing": "interleaved"}),
+    ("temperature", {"x": HEADS, "positions": IDS}, {"floor": 3, "scale": 0.5}),
     ("scale", {"x": X}, {"by": 3, "plus": 1}),
     ("sinusoid", {"positions": IDS}, {"width": 8, "offset": 1}),
     ("sinusoid", {"positions": IDS}, {"width": 8, "layout": "halves", "ladder": "closed"}),
@@ -178,6 +205,8 @@ def test_alone(op: str, inputs: dict[str, TensorType], attrs: dict[str, Any], ru
         given["mask"][:, 0] = 1  # a causal row that sees nothing is undefined here
         if "positions" in given:
             given["positions"] = torch.stack([torch.arange(S), torch.arange(S) + 3])
+    if op == "experts":  # no token chooses one expert twice
+        given["index"][..., 1] = (given["index"][..., 0] + 3) % 8
     if attrs.get("max_length", 0) > 10**6:
         given["positions"] += 987_654  # far positions must not blur
     params = draw(program)
@@ -197,7 +226,7 @@ def test_alone(op: str, inputs: dict[str, TensorType], attrs: dict[str, Any], ru
 
 def test_every_operator_with_an_onnx_form_is_tested_here() -> None:
     written = {name for name in ops.names() if ops.write(name, "onnx") is not None}
-    assert written == {case[0] for case in CASES}
+    assert written == {case[0] for case in CASES}, "each operator with a write_onnx.py needs a case here"
 
 
 def test_an_operator_without_onnx_form_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,27 +4,23 @@ from typing import Any
 
 from compiler.lower.context import Scope
 from compiler.lower.find import find
+from compiler.lower.masks import mask_inputs
 from compiler.lower.pointwise import activation, linear, norm, projected_gate
-from compiler.masks.facts import input_names, pair_names
 
 
 def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
     s.only(op, at, extra_keys=(), key_map=None, own_projections=None, axis=0)
-    if op.qk_norm is not None and (
-        op.qk_norm.scope == "heads" or (op.qk_norm.scope, op.qk_norm.at) == ("width", "after_position")
-    ):
-        s.refuse(f"qk_norm over {op.qk_norm.scope} {op.qk_norm.at}", at)
     source, key_mask, cross = _source(s, op, h)
     q = _project(s, h, op.n_heads, op.d_head, "q", op, home, at)
     k = _project(s, source, op.n_kv_heads, op.d_head, "k", op, home, at)
     v = _project(s, source, op.n_kv_heads, op.d_value, "v", op, home, at)
     norms = op.qk_norm
-    if norms is not None and norms.scope == "width":
+    if norms is not None and (norms.scope, norms.at) == ("width", "before_position"):
         q, k = _qk_norm(s, norms, q, k, home, at)
     q = s.b.node("split_heads", q, at=f"{at}.q.heads", heads=op.n_heads)
     k = s.b.node("split_heads", k, at=f"{at}.k.heads", heads=op.n_kv_heads)
     v = s.b.node("split_heads", v, at=f"{at}.v.heads", heads=op.n_kv_heads)
-    if norms is not None and norms.scope == "head" and norms.at == "before_position":
+    if norms is not None and norms.scope != "width" and norms.at == "before_position":
         q, k = _qk_norm(s, norms, q, k, home, at)
     biases: list[tuple[str, str]] = []
     for i, term in enumerate(op.position):
@@ -33,11 +29,10 @@ def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
             s.refuse(f"position {term.type!r}", f"{at}/position/{i}")
         q, k, more = module.lower(s, term, q, k, f"{home}.{term.type}", f"{at}.{term.type}")
         biases += more
-    if norms is not None and norms.scope == "head" and norms.at == "after_position":
+    if norms is not None and norms.at == "after_position":
         q, k = _qk_norm(s, norms, q, k, home, at)
     mask = op.mask.model_dump(mode="json", exclude_none=True)
-    names = input_names(mask)
-    given = [_mask_input(s, name, mask, q, k) for name in names]
+    names, given = mask_inputs(s, mask, q, k)
     y = s.b.node(
         "attention", q, k, v, key_mask, *given, *(value for value, _ in biases), at=f"{at}.core",
         mask=mask, scale=op.scale, softcap=op.softcap, mask_inputs=names, bias_at=[where for _, where in biases],
@@ -51,14 +46,6 @@ def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
     if op.gate is not None:
         y = gated(s, op, y, h, home, at)
     return linear(s, y, s.width(h), f"{home}.o", f"{at}.o", "o" in op.bias)
-
-
-def _mask_input(s: Scope, name: str, mask: Any, q: str, k: str) -> str:
-    """A model input that the mask reads: pairs (B, S, T) for `input` atoms, rows (B, T) for all others."""
-    total = s.type_of(s.capture("attention_mask")).shape[1]
-    if name in pair_names(mask):
-        return s.capture_input(name, ("B", s.type_of(q).shape[2], s.type_of(k).shape[2]))
-    return s.capture_input(name, ("B", total), "zeros" if name == "prefix" else None)
 
 
 def gated(s: Scope, op: Any, y: str, h: str, home: str, at: str) -> str:
@@ -88,6 +75,24 @@ def _project(s: Scope, x: str, heads: int, width: int, role: str, op: Any, home:
 
 
 def _qk_norm(s: Scope, norms: Any, q: str, k: str, home: str, at: str) -> tuple[str, str]:
-    """scope "head": over the head size, one gain shared by all heads; "width": over the joined heads."""
-    q = norm(s, norms.norm, q, f"{home}.q_norm", f"{at}.q_norm")
-    return q, norm(s, norms.norm, k, f"{home}.k_norm", f"{at}.k_norm")
+    """scope "head": over the head size, one gain shared by all heads; "heads": one gain for each head; "width": over
+    the joined heads."""
+    return _normed(s, norms, q, f"{home}.q_norm", f"{at}.q_norm"), _normed(
+        s, norms, k, f"{home}.k_norm", f"{at}.k_norm"
+    )
+
+
+def _normed(s: Scope, norms: Any, x: str, path: str, at: str) -> str:
+    shape = s.type_of(x).shape
+    if norms.scope == "width" and len(shape) == 4:
+        y = norm(s, norms.norm, s.b.node("merge_heads", x, at=f"{at}.joined"), path, at)
+        return s.b.node("split_heads", y, at=f"{at}.heads", heads=shape[1])
+    if norms.scope == "heads" and norms.norm.type in ("rms", "layer"):
+        plain = norms.norm.model_copy(update={"gain": "none", "bias": False})
+        y = norm(s, plain, x, path, at)
+        home = s.owner(path, norms.norm.weights)
+        fields = {"gain": norms.norm.gain, "bias": norms.norm.bias}
+        roles = [*([] if norms.norm.gain == "none" else ["weight"]), *(["bias"] if norms.norm.bias else [])]
+        params = {role: f"{home}.{role}" for role in roles}
+        return s.b.node("head_gain", y, at=f"{at}.gain", params=params, kind="norm", **fields) if roles else y
+    return norm(s, norms.norm, x, path, at)

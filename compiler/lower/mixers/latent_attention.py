@@ -25,6 +25,7 @@ def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
         module = find("position", term.type)
         if module is None or term.type != "rope":
             s.refuse(f"position {term.type!r} of latent attention", f"{at}/position/{i}")
+        s.only(term, at, decay_base=None)
         # The rotary slice ends each query head; the shared key is nothing else.
         q, _, _ = module.lower(
             s, term.model_copy(update={"offset": op.d_nope, "rotates": ("q",)}), q, q, home, f"{at}.rope.q"

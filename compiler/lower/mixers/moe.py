@@ -14,7 +14,7 @@ def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
     dense = gated_mlp if op.shared.expert.type == "gated_mlp" else mlp
     shared = dense.lower(s, op.shared.expert, h, f"{home}.shared", f"{at}.shared")
     if op.shared.gate == "sigmoid":
-        gate = linear(s, h, 1, f"{home}.shared_gate", f"{at}.shared_gate", False)
+        gate = linear(s, h, 1, f"{home}.shared_gate", f"{at}.shared_gate", False, "router")
         gate = s.b.node("activation", gate, at=f"{at}.shared_gate.act", function="sigmoid")
         shared = s.b.node("mul", shared, gate, at=f"{at}.shared.gated")
     return s.b.node("add", y, shared, at=f"{at}.all")
@@ -27,7 +27,7 @@ def chosen(s: Scope, op: Any, h: str, home: str, at: str) -> str:
         s.refuse(f"later_choices {router.later_choices.type!r}", at)
     if expert.inner_norm is not None:
         s.refuse("a norm inside an expert", at)
-    logits = linear(s, h, op.n_experts, f"{home}.router", f"{at}.router.logits", router.bias)
+    logits = linear(s, h, op.n_experts, f"{home}.router", f"{at}.router.logits", router.bias, "router")
     groups = router.groups
     kept = {"groups": groups.count, "groups_keep": groups.keep, "groups_score": groups.score} if groups else {}
     weights = s.b.node(

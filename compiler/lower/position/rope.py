@@ -6,11 +6,13 @@ from compiler.lower.context import Scope
 
 
 def lower(s: Scope, term: Any, q: str, k: str, home: str, at: str) -> tuple[str, str, list[tuple[str, str]]]:
-    s.only(term, at, decay_base=None)
-    if term.scaling is not None and term.scaling.type == "dynamic":
-        s.refuse("rope scaling 'dynamic'", at)
     positions = s.capture("positions") if term.ids is None else s.capture_input(term.ids, ("B", s.type_of(q).shape[2]))
     scaling = None if term.scaling is None else term.scaling.model_dump(mode="json", exclude_none=True)
+    if scaling is not None and scaling["type"] == "dynamic":
+        # The base grows with the length seen beyond `original_length`; a model that never goes there has one base.
+        if not 0 < s.max_length <= scaling["original_length"]:
+            s.refuse("rope scaling 'dynamic' beyond its original length", at)
+        scaling = None
     fields = {"theta": term.theta, "dims": term.dims, "pairing": term.pairing, "offset": term.offset,
               "ladder": term.ladder, "scaling": scaling, "max_length": s.max_length,
               "at_least": s.at_least["rotary"]}  # fmt: skip
@@ -18,4 +20,10 @@ def lower(s: Scope, term: Any, q: str, k: str, home: str, at: str) -> tuple[str,
         role: s.b.node("rope", x, positions, at=f"{at}.{role}", **fields) if role in term.rotates else x
         for role, x in (("q", q), ("k", k))
     }
+    if term.decay_base is not None:
+        fields = {"base": term.decay_base, **{f: fields[f] for f in ("dims", "offset", "pairing", "at_least")}}
+        for role, sign in (("q", 1), ("k", -1)):
+            turned[role] = s.b.node(
+                "position_decay", turned[role], positions, at=f"{at}.{role}.decay", sign=sign, **fields
+            )
     return turned["q"], turned["k"], []

@@ -1,0 +1,20 @@
+"""Model inputs that a mask expression reads."""
+
+from typing import Any
+
+from compiler.lower.context import Scope
+from compiler.masks.facts import input_names, pair_names
+
+
+def mask_inputs(s: Scope, mask: Any, q: str, k: str) -> tuple[list[str], list[str]]:
+    """Names and values of the inputs that the mask reads: pairs (B, S, T) for `input` atoms, else rows (B, T)."""
+    names = input_names(mask)
+    total = s.type_of(s.capture("attention_mask")).shape[1] if names else 0
+    pairs = pair_names(mask)
+    given = [
+        s.capture_input(name, ("B", s.type_of(q).shape[2], s.type_of(k).shape[2]))
+        if name in pairs
+        else s.capture_input(name, ("B", total), "zeros" if name == "prefix" else None)
+        for name in names
+    ]
+    return names, given
