@@ -124,6 +124,15 @@ SPECS: dict[str, dict[str, Any]] = {
     "sinusoid, parallel": decoder(attention(), MLP, LAYER, ["sinusoid"]),
     "last row": decoder(attention(position=ROPE), head={"read": "last", "logits": "linear"}),
     "mean row, hidden": decoder(attention(position=ROPE), head={"read": "mean", "then": [LAYER]}),
+    "mixture of experts": decoder(
+        attention(n_kv_heads=2, position=ROPE),
+        {
+            "type": "moe",
+            "n_experts": 4,
+            "expert": GATED | {"d_ff": 32},
+            "router": {"top_k": 2, "weights": {"type": "sum_to_one"}},
+        },
+    ),
     "encoder and decoder": encoder_decoder(),
     "bert": encoder(),
     "roberta": encoder({"type": "count_nonpad", "pad_id": 1}, LAYER | {"eps": 1e-12}),

@@ -57,6 +57,8 @@ def emit(
     files = save(build(sheet, tensors, dtype), folder, progress)
     if config is not None:
         files.append(genai.write(config, folder))
+    if device == "cuda":
+        sheet.notes.setdefault("kernels for CUDA are chosen from the runtime's registry; no test of this ran on a GPU")
     operators = dict(sorted(Counter(line.op for line in sheet.lines).items()))
     return Emission(tuple(files), operators, tuple(sheet.notes), sheet.stepping, reason)
 

@@ -80,6 +80,10 @@ class Writer:
         """Constant numbers in the program's float type, or in `dtype`."""
         return self.sheet.constant(np.asarray(values).astype(NUMPY[dtype or self.target.dtype]))
 
+    def single(self, values: Any) -> str:
+        """Constant numbers in fp32, whatever the program's float type."""
+        return self.numbers(values, "fp32")
+
     def table(self, key: str, shape: tuple[int, ...], values: Callable[[], Array]) -> str:
         """Many constant numbers in the program's float type, worked out when the file is written."""
         return self.sheet.table(key, Table(shape, self.target.dtype, values))

@@ -21,7 +21,7 @@ def _bias(m: Writer, node: Node, mask: str) -> str:
     counts = m.op("Mul", m.op("Sub", m.op("CumSum", mask, m.whole(1)), m.whole(1)), mask)
     place = m.op("Unsqueeze", m.cast(counts, "fp32"), m.ints(1, 2))  # (B, 1, 1, T)
     slope = np.array(slopes(node.attrs["heads"], node.attrs.get("max_bias", 8)), np.float32)[:, None, None]
-    rates = m.numbers(slope, "fp32")
+    rates = m.single(slope)
     if narrow != "bf16":
         return m.float(m.op("Mul", rates, place))
 

@@ -67,7 +67,7 @@ def _outside(w: Writer, norm: str, x: str, attrs: Attrs, width: int, part: str, 
     if norm == "layer_norm":
         wide = w.op("Sub", wide, w.op("ReduceMean", wide, w.ints(-1), keepdims=1))
     square = w.op("ReduceMean", w.op("Mul", wide, wide), w.ints(-1), keepdims=1)
-    eps = w.numbers(attrs["eps"], "fp32")
+    eps = w.single(attrs["eps"])
     y = w.float(w.op("Div", wide, w.op("Add", w.op("Sqrt", square), eps)))
     if attrs.get("gain", "weight") != "none":
         y = w.op("Mul", y, gain(w, attrs, width, part))

@@ -66,7 +66,7 @@ def computed(w: Writer, attrs: Attrs, positions: str) -> tuple[str, str]:
         place = m.op("Unsqueeze", m.cast(positions, "fp64"), m.ints(-1))
         turns = m.op("Mul", place, m.numbers(np.array(inverse) / turn, "fp64"))
         angle = m.op("Mul", m.op("Sub", turns, m.op("Floor", turns)), m.numbers(turn, "fp64"))
-        return m.float(m.op("Mul", m.op(function, m.cast(angle, "fp32")), m.numbers(gain, "fp32")))
+        return m.float(m.op("Mul", m.op(function, m.cast(angle, "fp32")), m.single(gain)))
 
     key = key_of("rotary", dict(attrs), positions)
     return w.shared(f"{key} cos", lambda m: part(m, "Cos")), w.shared(f"{key} sin", lambda m: part(m, "Sin"))
