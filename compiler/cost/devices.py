@@ -5,6 +5,7 @@ rates as if dense; these are halved where needed. fp32 is the rate of the ordina
 93 % of the sheet's; see `calibration.py`.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -51,6 +52,14 @@ def _gpu(
     return Device(name, round(mib * MIB), bandwidth, t16, t32, fp8, int8, source)
 
 
+def _own_memory() -> int:
+    """Memory of this machine, which is what "cpu" means."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not a POSIX system
+        return 8 * 2**30
+
+
 DEVICES: Mapping[str, Device] = {
     d.name: d
     for d in (
@@ -68,7 +77,7 @@ DEVICES: Mapping[str, Device] = {
         _gpu("h200", 143771, 4800, 989, 67, 1979, 1979, "H200 page, halved; aiconfigurator h200_sxm.yaml"),
         _gpu("b200", 180e9 / MIB, 7700, 2250, 80, 4500, 4500, "Blackwell datasheet; aiconfigurator b200_sxm.yaml"),
         _gpu("mi300x", 192e9 / MIB, 5300, 1307, 163.4, 2615, 2615, "AMD data sheet"),
-        Device("cpu", 8 * 2**30, 29, 1.41, 0.29, None, None, "measured: 2 server cores with AVX-512 and AMX", "cpu"),
+        Device("cpu", _own_memory(), 29, 1.41, 0.29, None, None, "measured: 2 server cores with AVX-512, AMX", "cpu"),
     )
 }
 DEFAULT_DEVICE = "rtx-4090"

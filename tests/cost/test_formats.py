@@ -2,7 +2,9 @@
 
 import pytest
 
+from archspec import zoo
 from archspec.errors import InputError
+from archspec.spec import load_spec, resolve
 from archspec.spec.tree import Precision
 from compiler.cost.formats import FORMATS, Storage, with_dtype
 from compiler.cost.report import cost
@@ -49,6 +51,15 @@ def test_dtype_replaces_precision() -> None:
     assert with_dtype(base, "q4_0").cache == "fp8"
     with pytest.raises(InputError, match="unknown dtype"):
         with_dtype(base, "int3")
+
+
+def test_the_bytes_of_a_real_file() -> None:
+    """SmolLM2-135M as Q4_1 with a Q8_0 embedding and fp32 norms: the file is 98,362,432 B with its tokenizer."""
+    document = zoo.read("smollm2-135m")
+    document["precision"] = {"weights": {"linear": "q4_1", "embedding": "q8_0", "norm": "fp32"}}
+    weights = cost(resolve(load_spec(document)), context=16).memory.weights
+    assert weights == 106_168_320 * 20 // 32 + 28_311_552 * 34 // 32 + 35_136 * 4 == 96_576_768
+    assert 0 < 98_362_432 - weights < 0.02 * weights
 
 
 def test_bytes_of_a_mixed_model() -> None:
