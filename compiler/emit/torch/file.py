@@ -12,7 +12,9 @@ from compiler.emit.torch.source import closure
 from compiler.emit.torch.writer import RUNTIME, File
 from compiler.ir.program import Program
 
-MODULES = tuple(f"{RUNTIME}.{name}" for name in ("base", "state", "weights", "attention", "positions", "scan"))
+MODULES = tuple(
+    f"{RUNTIME}.{name}" for name in ("base", "state", "translating", "weights", "attention", "positions", "scan")
+)
 
 
 def write_model(program: Program, end_ids: Sequence[int] = ()) -> str:

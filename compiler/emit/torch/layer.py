@@ -44,12 +44,12 @@ class Layer:
         lines += ["        super().__init__()", *declaration(self.program, self.graph)]
         arguments = [*self.streams, *self.region.arguments]
         arguments += ["past"] if self.region.keeps else []
-        arguments += ["held"] if self.held else []
+        arguments += ["held"] if self.region.holds else []
         lines += ["", f"    def forward(self, {', '.join(arguments)}):"]
         lines += [f"        {line}" for line in self.body]
         lines += [f"        return {', '.join(self.results)}"]
-        if self.held:
-            lines += ["", f"    def hold(self, {', '.join(self.hold_inputs.values())}):"]
+        if self.region.holds:
+            lines += ["", f"    def hold(self, {', '.join(self.hold_inputs.values()) or '*_'}):"]
             lines += ['        """Keys and values of another stack: computed once, then held."""']
             lines += [f"        {line}" for line in self.hold_body]
             lines += [f"        return [{', '.join(self.hold_results)}]"]

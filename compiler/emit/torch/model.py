@@ -56,6 +56,7 @@ class ModelWriter:
         self.refusal = refusal(self.program, self.output)
         self.steps = self.refusal is None
         self.layers: dict[str, Layer] = {}
+        self.holds: list[str] = []  # expressions of the held values by layer
         self.runs: list[tuple[str, Node]] = []  # attribute that lists the layers, repeat node
         self.crossing = self._crossing()
         self.source_body, self.source_arguments, given = self._part(self.source, steps=False, handed={})
@@ -151,6 +152,7 @@ class ModelWriter:
         ]
         self.layers.update(zip(names, written, strict=True))
         region.keeps = any(layer.caches for layer in written)
+        region.holds = any(layer.held for layer in written)
         stack = node.outputs[0].rsplit(".", 1)[0]
         attribute = unique(f"{identifier(stack, 'stack')}_layers", {name for name, _ in self.runs})
         self.runs.append((attribute, node))
@@ -182,13 +184,13 @@ class ModelWriter:
         w.line(f"    {', '.join(streams)} = layer({', '.join(arguments)})", w.shape(node.outputs[0]))
 
     def _held(self, w: Writer, attribute: str, written: list[Layer], value: dict[str, str]) -> str:
+        """The variable of what each layer holds of the sources; `hold` of the model makes it for a state."""
         inputs = list(next(layer.hold_inputs for layer in written if layer.held))
         given = ", ".join(w.variable(value[v]) for v in inputs)
         made = f"[layer.hold({given}) for layer in self.{attribute}]"
-        if not w.steps:
-            return made
-        w.line(f"held = {made} if state is None else state.hold({made.replace('[', 'lambda: [', 1)})")
-        return "held"
+        self.holds.append(made)
+        w.line(f"all_held = {made} if state is None else state.held" if w.steps else f"all_held = {made}")
+        return "all_held"
 
     def text(self) -> str:
         """The class `Model`."""
@@ -203,6 +205,8 @@ class ModelWriter:
         else:
             counters = [f"    n_counters = {len(self.counters)}"] if self.counters else []
             lines += ["    end_ids = END_IDS", *counters, ""]
+        if self.source.nodes and (names := list(self.source_arguments)[2:]):
+            lines[-1:] = [f"    source_names = {strings(names)}", ""]
         lines[-1:] = [f"    layer_lists = {strings([name for name, _ in self.runs])}", ""]
         lines += ["    def __init__(self) -> None:", "        super().__init__()"]
         shapes = {t: self.program.params[t].shape for t in self._shared()}
@@ -244,6 +248,7 @@ class ModelWriter:
         mask = _one(self.arguments, {_mask_of(self.program, ids)}, "attention_mask")
         positions = _one(self.arguments, self._position_arguments(), "position_ids")
         head = [first, mask, positions]
+        crossing = ", ".join(self.handed) if len(self.handed) > 1 else f"({''.join(self.handed)},)"
         others = [item for item in self.arguments.items() if item not in head]
         lines = []
         if self.source.nodes:
@@ -253,17 +258,22 @@ class ModelWriter:
             lines += [f"    def encode(self, {given}) -> tuple[Tensor | None, ...]:"]
             lines += ['        """Run the source stacks once; the result goes to `new_state`."""']
             lines += [f"        {line}" for line in self.source_body]
-            lines += [f"        return ({', '.join(self.handed)},)", ""]
+            lines += [f"        return {crossing}", ""]
         names = ", ".join(f"{n}: {t}" for n, t in head)
         more = "".join(f", {n}: {t} = None" for n, t in others)
         encoded = "encoded: tuple[Tensor | None, ...]" if self.source.nodes else ""
-        state = "state: State | None, last: int | None" if self.steps else ""
+        state = "state: State | None = None, last: int | None = None" if self.steps else ""
         given = ", ".join(part for part in (encoded, names, state, f"*{more}" if more else "") if part)
         lines += [f"    def run(self, {given}) -> Tensor:"]
         if self.source.nodes:
-            lines += [f"        ({', '.join(self.handed)},) = encoded"]
+            lines += [f"        {crossing} = encoded"]
         lines += [f"        {line}" for line in returned(self.body, self.result)]
         cached = [(a, n) for a, n in self.runs if any(self.layers[c.block].caches for c in calls(n))]
+        if self.steps and self.source.nodes:
+            lines += ["", "    def hold(self, encoded: tuple[Tensor | None, ...]) -> list[list[Tensor]]:"]
+            if self.holds:
+                lines += [f"        {crossing} = encoded"]
+            lines += [f"        return {self.holds[0] if self.holds else '[]'}"]
         if self.steps:
             lines += ["", "    def caches(self, batch: int, length: int) -> list[list[Tensor]]:"]
             lines += ["        like = next(self.parameters())"]

@@ -50,6 +50,7 @@ class Region:
     captured: dict[str, str] = field(default_factory=dict)  # graph input -> argument
     onces: dict[str, Once] = field(default_factory=dict)  # argument -> what is computed before the layers
     taken: set[str] = field(default_factory=set)  # names that the model's code around the layers uses
+    holds: bool = False  # some layer holds keys and values of another stack
     keeps: bool = False  # some layer has a state: all are handed theirs, which may be empty
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,6 +29,8 @@ class State:
         self.real = torch.ones(batch, max_length, dtype=torch.bool, device=device)  # False at padding
         self.padded = False  # whether there is any
         self.static = static  # caches are looked at whole, so that shapes stay as they are from step to step
+        self.encoded: tuple[Tensor | None, ...] = ()  # outputs of source stacks, and their padding
+        self.held: list[list[Tensor]] = []  # keys and values made of them, by layer
         self.counters = [torch.zeros(batch, 1, dtype=torch.long, device=device) for _ in range(n_counters)]
 
     def take(self, ids: Tensor, real: Tensor | None) -> None:
@@ -126,21 +129,7 @@ class Stepping(Base):
         """New ids (B,) one step at a time; a row that has ended repeats its last id. See `generate`."""
         ends = self.end_ids if end_ids is None else end_ids
         state = self.new_state(len(input_ids), input_ids.shape[1] + max_new_tokens)
-        generator = None if seed is None else torch.Generator(input_ids.device).manual_seed(seed)
-        ended = torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
-        ids, mask = input_ids, attention_mask
-        last_id: Tensor | None = None
-        for _ in range(max_new_tokens):
-            logits, state = self.step(ids, state, mask, last=1)
-            chosen = choose(logits[:, -1], temperature, top_p, generator)
-            if last_id is not None:
-                chosen = torch.where(ended, last_id, chosen)
-            yield chosen
-            for end in ends:
-                ended = ended | (chosen == end)
-            if ends and bool(ended.all()):
-                return
-            last_id, ids, mask = chosen, chosen[:, None], None
+        yield from stream_tokens(self, state, input_ids, attention_mask, max_new_tokens, temperature, top_p, seed, ends)
 
     def generate(
         self,
@@ -178,3 +167,31 @@ def choose(logits: Tensor, temperature: float, top_p: float, generator: torch.Ge
         ordered = ordered.where(ordered.cumsum(-1) - ordered < top_p, 0.0)  # the first always stays
         return order.gather(-1, torch.multinomial(ordered, 1, generator=generator))[:, 0]
     return torch.multinomial(shares, 1, generator=generator)[:, 0]
+
+
+def stream_tokens(
+    model: Any,
+    state: State,
+    ids: Tensor,
+    mask: Tensor | None,
+    count: int,
+    temperature: float,
+    top_p: float,
+    seed: int | None,
+    ends: tuple[int, ...],
+) -> Iterator[Tensor]:
+    """`count` ids (B,) one step at a time, from `ids` on; a row that has met one of `ends` repeats its last id."""
+    generator = None if seed is None else torch.Generator(ids.device).manual_seed(seed)
+    ended = torch.zeros(len(ids), dtype=torch.bool, device=ids.device)
+    before: Tensor | None = None
+    for _ in range(count):
+        logits, state = model.step(ids, state, mask, last=1)
+        chosen = choose(logits[:, -1], temperature, top_p, generator)
+        if before is not None:
+            chosen = torch.where(ended, before, chosen)
+        yield chosen
+        for end in ends:
+            ended = ended | (chosen == end)
+        if ends and bool(ended.all()):
+            return
+        before, ids, mask = chosen, chosen[:, None], None
