@@ -9,7 +9,7 @@ at once too. Weights that are stored must be equal to those made from the origin
 
 import math
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from archspec.errors import InputError
+from archspec.errors import InputError, NoAnswer
 from archspec.interop.source import open_weights_source
 from compiler.emit.tensors import HELD_LIMIT, TORCH_TYPES, Recipes, Tensors, drawn, probe_inputs, stored
 from compiler.ir.program import Program
@@ -76,24 +76,34 @@ def verify(folder: Folder, weights: str | None = None) -> Verification:
         inputs, want = _reference(folder, weights, plain, tensors)
         if folder.has("genai_config.json"):
             inputs, want = _unpadded(inputs, want)
-        keep = real_positions(plain, inputs)
         name = source if weights is not None or not folder.has("probe.safetensors") else "probe"
-        package = OnnxPackage(folder.path) if folder.target == "onnx" else TorchPackage(folder.path, home)
-        full = package.forward(inputs)
-        # ONNX runs in its own type only; PyTorch casts the stored weights to float32.
-        limit, ran = (NARROW[folder.dtype], folder.dtype) if _only_narrow(folder) else (TOLERANCE, "fp32")
-        checks.append(_judged(f"model in {ran}", name, full, want, keep, limit))
-        if package.steps(inputs):
-            length = inputs["input_ids"].shape[1]
-            cuts = sorted({length // 2, length - 2, length - 1} - {0, -1})
-            stepped = package.stepped(inputs, tuple(cuts))
-            checks.append(_judged("steps with state", "all at once", stepped, full, keep, limit))
-        elif reason := folder.report.get("no_step"):
+        try:
+            checks += _model(folder, home, inputs, want, real_positions(plain, inputs), name)
+        except (InputError, MemoryError):
+            raise
+        except Exception as error:  # whatever the package's own code raises: it does not run
+            raise NoAnswer(f"{folder.path} does not run: {type(error).__name__}: {error}") from error
+        if reason := folder.report.get("no_step"):
             notes.append(f"no steps: {reason}")
-        if isinstance(package, TorchPackage) and folder.dtype in NARROW:
-            out = package.forward(inputs, TORCH_TYPES[folder.dtype])
-            checks.append(_judged(f"model in {folder.dtype}", name, out, want, keep, NARROW[folder.dtype]))
     return Verification(tuple(checks), tuple(notes))
+
+
+def _model(
+    folder: Folder, home: Path, inputs: Mapping[str, Tensor], want: Tensor, keep: Tensor | None, name: str
+) -> Iterator[Check]:
+    """The package run: all tokens at once, step by step, and in its own type where that is narrow."""
+    package = OnnxPackage(folder.path) if folder.target == "onnx" else TorchPackage(folder.path, home)
+    full = package.forward(inputs)
+    # ONNX runs in its own type only; PyTorch casts the stored weights to float32.
+    limit, ran = (NARROW[folder.dtype], folder.dtype) if _only_narrow(folder) else (TOLERANCE, "fp32")
+    yield _judged(f"model in {ran}", name, full, want, keep, limit)
+    if package.steps(inputs):
+        length = inputs["input_ids"].shape[1]
+        cuts = sorted({length // 2, length - 2, length - 1} - {0, -1})
+        yield _judged("steps with state", "all at once", package.stepped(inputs, tuple(cuts)), full, keep, limit)
+    if isinstance(package, TorchPackage) and folder.dtype in NARROW:
+        out = package.forward(inputs, TORCH_TYPES[folder.dtype])
+        yield _judged(f"model in {folder.dtype}", name, out, want, keep, NARROW[folder.dtype])
 
 
 def _only_narrow(folder: Folder) -> bool:

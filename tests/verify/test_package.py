@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from archspec.errors import InputError
+from archspec.errors import InputError, NoAnswer
 from archspec.interop.source import open_source
 from compiler.emit.compile import Options, compile_spec
 from compiler.verify.folder import open_folder
@@ -112,6 +112,14 @@ def test_cached_bytecode_is_neither_read_nor_written(tmp_path):
     before = sorted(out.rglob("*"))
     assert not verify(open_folder(out)).failed
     assert not (tmp_path / "ran").exists() and sorted(out.rglob("*")) == before
+
+
+def test_a_package_that_does_not_run(tmp_path):
+    out = compiled(tmp_path)
+    model = out / "model.py"
+    model.write_text(model.read_text().replace("F.silu", "F.silly"))
+    with pytest.raises(NoAnswer, match=r"does not run: AttributeError: .*silly"):
+        verify(open_folder(out, trust=True))
 
 
 def test_a_missing_file_is_a_change(tmp_path):
