@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -178,6 +179,16 @@ run(budget="24", trials=3, store="sqlite:///{tmp_path / "a.db"}")
 assert not {{"torch", "onnx", "onnxruntime", "transformers", "matplotlib", "plotly"}} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+
+
+@pytest.mark.slow
+def test_two_thousand_trials_take_less_than_a_minute(tmp_path: Path) -> None:
+    """Everything stored; on two cores that do nothing else it takes about half of that."""
+    begin = time.perf_counter()
+    result = run(budget=24, store=f"sqlite:///{tmp_path / 'a.db'}", workers=2)
+    assert time.perf_counter() - begin < 60
+    assert result.trials == 2000 and len(result.front) > 100
+    assert all(candidate.memory_bytes <= 24e9 for candidate in result.candidates)
 
 
 def test_all_studies_share_one_store(tmp_path: Path) -> None:
