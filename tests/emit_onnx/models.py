@@ -133,6 +133,20 @@ SPECS: dict[str, dict[str, Any]] = {
             "router": {"top_k": 2, "weights": {"type": "sum_to_one"}},
         },
     ),
+    "latent attention": decoder(
+        {
+            "type": "latent_attention",
+            "n_heads": 4,
+            "q_rank": 24,
+            "kv_rank": 16,
+            "d_nope": 12,
+            "d_rope": 8,
+            "d_value": 10,
+            "rank_norm": RMS,
+            "mask": "causal",
+            "position": [{"type": "rope", "dims": 8}],
+        }
+    ),
     "encoder and decoder": encoder_decoder(),
     "bert": encoder(),
     "roberta": encoder({"type": "count_nonpad", "pad_id": 1}, LAYER | {"eps": 1e-12}),

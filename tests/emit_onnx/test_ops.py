@@ -34,6 +34,7 @@ ROPE = {"theta": 100.0, "dims": 16, "max_length": 32}
 CAUSAL = {"type": "causal"}
 CHOSEN, CHOSEN_INDEX = TensorType("float", ("B", "S", 2)), TensorType("int", ("B", "S", 2))
 EXPERTS = {"n_experts": 10, "top_k": 2, "d_ff": 16}  # ids below 8 are drawn: two experts get no token
+LATENTS = TensorType("float", ("B", "S", 12))
 BUCKETS = {"type": "log_buckets", "buckets": 8, "max": 20}
 PACKED = {"q": TensorType("float", ("B", "S", 128)), "": IDS, " ": IDS, "positions": IDS, "mask": MASK}
 ATTENTION = {"q": HEADS, "k": GROUPS, "v": GROUPS, "mask": MASK}
@@ -75,12 +76,6 @@ CASES: list[tuple[str, dict[str, TensorType], dict[str, Any]]] = [
       for norm in ("rms_norm", "layer_norm") for fields in [*NORMS, {"eps": 0.1, "left": 2, "right": 0.5}]),
     ("add_norm", {"a": X, "b": X}, {"norm": "rms_norm", "gain": "weight", "bias": True, "eps": 0.1}),
     ("add_norm", {"a": X, "b": X}, {"norm": "layer_norm", "gain": "weight", "bias": False, "eps": 0.1}),
-    *(("head_gain", {"x": HEADS}, f) for f in ({}, {"gain": "one_plus", "bias": True}, {"gain": "none", "bias": True})),
-    ("gru", {"r": X, "y": X}, {}),
-    ("mask_bias", {"q": HEADS, "k": GROUPS}, {"mask": CAUSAL, "add": 1.5}),
-    ("temperature", {"x": HEADS, "positions": IDS}, {"floor": 3, "scale": 0.5}),
-    ("position_decay", {"x": HEADS, "positions": IDS}, {"base": 7, "sign": -1, "dims": 16, "pairing": "interleaved"}),
-    ("position_decay", {"x": HEADS, "positions": IDS}, {"base": 7, "sign": 1, "dims": 8, "offset": 8}),
     ("linear", {"x": X}, {"width": 10}),
     ("linear", {"x": X}, {"width": 10, "bias": True}),
     *(("linear", {"x": X}, {"width": 10, "bias": True, "activation": f}) for f in ("gelu", "gelu_tanh", "silu")),
@@ -113,6 +108,9 @@ CASES: list[tuple[str, dict[str, TensorType], dict[str, Any]]] = [
         {"gated": True, "function": "silu"}, {"gated": False, "function": "relu", "bias": ["up", "down"]},
         {"gated": True, "function": "gelu", "clamp": 0.5, "up_offset": 1, "bias": ["gate", "up", "down"]},
         {"gated": True, "weigh": "input"})),
+    ("latent_attention",
+     {"q": HEADS, "c": LATENTS, "k_rope": TensorType("float", ("B", 1, "S", 6)), "mask": MASK},
+     {"mask": CAUSAL, "scale": 0.3, "d_nope": 10, "d_value": 8}),
     ("gru", {"r": X, "y": X}, {}),
     ("head_gain", {"x": HEADS}, {}),
     ("head_gain", {"x": HEADS}, {"gain": "one_plus", "bias": True}),

@@ -6,7 +6,7 @@ from compiler.ir.program import Program
 from compiler.ir.types import TensorType
 
 # Operators whose state the cache inputs and the attention mask hold; any other state has no input or output yet.
-CACHED = ("attention", "grouped_query_attention")
+CACHED = ("attention", "grouped_query_attention", "latent_attention")
 
 
 def no_step(program: Program) -> str | None:

@@ -1,8 +1,8 @@
 """GroupQueryAttention with rotation and cache inside, where provider, dtype and shape allow it; else its parts.
 
 What ONNX Runtime 1.31 takes on the CPU: causal masks with or without a window, head sizes that are multiples of 8,
-rotary dims that are multiples of 16. Norms of q and k stand before it (inside it they exist on CUDA only). Behind a past
-it takes one token at a time, or several in a batch of one; `portable` has no such limit.
+rotary dims that are multiples of 16. Norms of q and k stand before it (inside it they exist on CUDA only). Behind a
+past it takes one token at a time, or several in a batch of one; `portable` has no such limit.
 
 Padding. Its own convention is right padding: `seqlens_k` counts each row's tokens and a row goes on right behind them.
 genai works so. Otherwise (`ort`) every slot counts, so that padding may stand anywhere: hidden keys get a huge negative
