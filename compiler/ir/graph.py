@@ -79,9 +79,7 @@ class Graph:
     def type_of(self, value: str) -> TensorType:
         return self.types[value]
 
-    def rebuilt(
-        self, nodes: Iterable[Node], *, rename: Mapping[str, str] | None = None, outputs: Sequence[str] | None = None
-    ) -> "Graph":
+    def rebuilt(self, nodes: Iterable[Node], rename: Mapping[str, str] | None = None) -> "Graph":
         """A graph with these nodes, reads renamed by `rename` (chains followed), sorted; `check` types its values."""
         rename = rename or {}
 
@@ -94,8 +92,7 @@ class Graph:
             node if rename.keys().isdisjoint(node.inputs) else node.with_(inputs=tuple(map(final, node.inputs)))
             for node in nodes
         ]
-        kept = tuple(map(final, self.outputs if outputs is None else outputs))
-        return Graph(self.name, self.inputs, toposort(renamed, self.inputs), kept)
+        return Graph(self.name, self.inputs, toposort(renamed, self.inputs), tuple(map(final, self.outputs)))
 
 
 def toposort(nodes: Sequence[Node], inputs: Iterable[str]) -> tuple[Node, ...]:
