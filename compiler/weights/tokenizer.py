@@ -6,7 +6,7 @@ from pathlib import Path
 
 from archspec.errors import InputError
 from archspec.interop.gguf_file import is_gguf, read_gguf
-from compiler.weights.gguf_tokenizer import from_gguf
+from archspec.interop.gguf_tokenizer import from_gguf
 
 # Copied as they are when they lie beside the weights.
 FILES = (

@@ -9,7 +9,7 @@ from tokenizers import Tokenizer, pre_tokenizers
 from transformers.integrations.gguf import convert_gguf_tokenizer, get_gguf_tokenizer
 
 from archspec.errors import InputError
-from compiler.weights.gguf_tokenizer import SINGLE_DIGITS, SPLITS, from_gguf
+from archspec.interop.gguf_tokenizer import SINGLE_DIGITS, SPLITS, from_gguf
 from compiler.weights.tokenizer import write_tokenizer
 from tests.interop.gguf_files import write
 
