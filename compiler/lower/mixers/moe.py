@@ -22,11 +22,14 @@ def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
 
 def chosen(s: Scope, op: Any, h: str, home: str, at: str) -> str:
     router, expert = op.router, op.expert
-    s.only(router, at, capacity=None, identity_experts=0)
-    if router.later_choices.type != "always":
-        s.refuse(f"later_choices {router.later_choices.type!r}", at)
-    if expert.inner_norm is not None:
-        s.refuse("a norm inside an expert", at)
+    s.only(router, at, identity_experts=0)
+    if router.later_choices.type == "random":
+        s.refuse("later_choices 'random': a policy of training", at)
+    if expert.inner_norm is not None and expert.inner_norm.type != "gain":
+        s.refuse(f"a norm {expert.inner_norm.type!r} inside an expert", at)
+    above = router.later_choices.above if router.later_choices.type == "threshold" else None
+    if router.weigh == "input" and (router.capacity is not None or above is not None):
+        s.refuse("choices that are dropped where weights multiply inputs", at)
     logits = linear(s, h, op.n_experts, f"{home}.router", f"{at}.router.logits", router.bias, "router")
     groups = router.groups
     kept = {"groups": groups.count, "groups_keep": groups.keep, "groups_score": groups.score} if groups else {}
@@ -37,13 +40,21 @@ def chosen(s: Scope, op: Any, h: str, home: str, at: str) -> str:
         weights=router.weights.type, eps=getattr(router.weights, "eps", 0), scale=router.scale,
         at_least=s.at_least["router"], **kept,
     )  # fmt: skip
+    index = weights.replace(".weights", ".index")
+    if router.capacity is not None or above is not None:
+        capacity = router.capacity.model_dump(mode="json") if router.capacity is not None else None
+        fields = {"n_experts": op.n_experts, "top_k": router.top_k, "capacity": capacity, "above": above}
+        weights = s.b.node("limit_choices", weights, index, at=f"{at}.router.placed", **fields)
     gated = expert.type == "gated_mlp"
     roles = ["gate", "up", "down"] if gated else ["up", "down"]
     params = {role: f"{home}.experts.{role}.weight" for role in roles}
     params |= {f"{role}_bias": f"{home}.experts.{role}.bias" for role in expert.bias}
+    inner = {"inner_gain": True} if expert.inner_norm is not None else {}
+    if inner:
+        params["inner_gain"] = f"{home}.experts.inner_norm.weight"
     return s.b.node(
-        "experts", h, weights, weights.replace(".weights", ".index"), at=f"{at}.experts", params=params, kind="expert",
+        "experts", h, weights, index, at=f"{at}.experts", params=params, kind="expert",
         n_experts=op.n_experts, top_k=router.top_k, d_ff=expert.d_ff, gated=gated,
         function=None if expert.activation == "identity" else expert.activation, bias=list(expert.bias),
-        up_offset=getattr(expert, "up_offset", 0), clamp=getattr(expert, "clamp", None), weigh=router.weigh,
+        up_offset=getattr(expert, "up_offset", 0), clamp=getattr(expert, "clamp", None), weigh=router.weigh, **inner,
     )  # fmt: skip

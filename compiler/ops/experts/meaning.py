@@ -27,11 +27,14 @@ def expert(x: Tensor, e: int, params: dict[str, Tensor], attrs: Attrs) -> Tensor
         y = x @ params[role][e].T
         return y + params[f"{role}_bias"][e] if role in attrs.get("bias", []) else y
 
+    def down(y: Tensor) -> Tensor:
+        return linear(y * params["inner_gain"][e] if attrs.get("inner_gain") else y, "down")
+
     up = linear(x, "up")
     if not attrs["gated"]:
-        return linear(activate(up, attrs["function"]) if attrs.get("function") else up, "down")
+        return down(activate(up, attrs["function"]) if attrs.get("function") else up)
     gate = linear(x, "gate")
     if attrs.get("clamp"):
         gate, up = gate.clamp(max=attrs["clamp"]), up.clamp(-attrs["clamp"], attrs["clamp"])
     gate = activate(gate, attrs["function"]) if attrs.get("function") else gate
-    return linear(gate * (up + attrs.get("up_offset", 0)), "down")
+    return down(gate * (up + attrs.get("up_offset", 0)))

@@ -1,7 +1,8 @@
 """Feed-forward experts, each token through its chosen ones.
 
 x (B, S, d), weights (B, S, K), indices (B, S, K) -> (B, S, d). Parameters hold all experts: gate and up (E, F, d), down
-(E, d, F), biases (E, F) and (E, d). `weigh` "output" multiplies an expert's output by its weight, "input" its input.
+(E, d, F), biases (E, F) and (E, d). `inner_gain` (E, F): factors
+before down. `weigh` "output" multiplies an expert's output by its weight, "input" its input.
 """
 
 from collections.abc import Sequence
@@ -13,13 +14,14 @@ from compiler.ops.base import REQUIRED, Attrs, Env, Flops, Op
 class Experts(Op):
     name = "experts"
     fields = {"n_experts": REQUIRED, "top_k": REQUIRED, "d_ff": REQUIRED, "gated": REQUIRED, "function": None,
-              "bias": [], "up_offset": 0, "clamp": None, "weigh": "output"}  # fmt: skip
+              "bias": [], "up_offset": 0, "clamp": None, "weigh": "output",
+              "inner_gain": False}  # fmt: skip
     n_inputs = (3, 3)
 
     def params(self, inputs: Sequence[TensorType], attrs: Attrs) -> dict[str, tuple[int, ...]]:
         e, f, d = attrs["n_experts"], attrs["d_ff"], int(inputs[0].shape[-1])
         shapes = {"gate": (e, f, d)} if attrs["gated"] else {}
-        shapes |= {"up": (e, f, d), "down": (e, d, f)}
+        shapes |= {"up": (e, f, d), "down": (e, d, f)} | ({"inner_gain": (e, f)} if attrs.get("inner_gain") else {})
         return shapes | {f"{role}_bias": (e, d if role == "down" else f) for role in attrs.get("bias", [])}
 
     def active_share(self, attrs: Attrs) -> float:
