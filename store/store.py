@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Connection, Engine, Table, func, select
+from sqlalchemy import Connection, Engine, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
@@ -127,6 +127,12 @@ class Store:
         except DBAPIError as error:
             raise InputError(f"the store {self.url} cannot be written: {error.orig}", source="--store") from error
 
+    def add_metrics(self, variant: Variant, metrics: Sequence[Metric]) -> None:
+        """Numbers measured outside a study, with the variant that they belong to, in one transaction."""
+        with writing(self.engine) as connection:
+            _add_variants(connection, [variant])
+            _add_metrics(connection, None, metrics)
+
     def trials(self, study_id: int) -> list[Trial]:
         """All trials of a study by number, with variants, metrics (on the trial that brought them) and rejections."""
         t, v, a, r, m = tables.trials, tables.variants, tables.architectures, tables.rejections, tables.metrics
@@ -154,15 +160,6 @@ class Store:
                 metrics.setdefault(row["variant"], []).append(Metric(**fields))
             rows = connection.execute(query).mappings().all()
         return [_trial(row, metrics) for row in rows]
-
-    def counts(self, study_id: int) -> dict[str, int]:
-        """Number of trials by state."""
-        t = tables.trials
-        with self.engine.connect() as connection:
-            rows = connection.execute(
-                select(t.c.state, func.count()).where(t.c.study_id == study_id).group_by(t.c.state)
-            )
-            return dict(rows.tuples().all())
 
     # --- questions
 

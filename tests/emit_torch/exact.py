@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from archspec.running import module
 from compiler.emit.torch.file import write_model
 from compiler.ir.program import Program
 from compiler.pipeline import run as run_passes
 from compiler.verify.interpreter import interpret
 from compiler.verify.pack import pack
-from compiler.verify.run_torch import load_module
 
 torch.set_num_threads(1)
 CHUNKS: tuple[tuple[int, ...], ...] = ((1,), (67, 1, 3, 9))  # sizes of steps, again and again
@@ -35,7 +35,7 @@ def emitted(program: Program, weights: dict[str, Tensor], folder: Path, passes: 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.py").write_text(write_model(after))
     with torch.device("meta"):
-        model = load_module(folder / "model.py").Model()
+        model = module(folder / "model.py").Model()
     model.load_state_dict(pack(after, weights), strict=True, assign=True)
     return model.requires_grad_(False).eval()
 

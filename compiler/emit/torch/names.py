@@ -13,8 +13,9 @@ _WORDS = """
     register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module register_parameter
     register_state_dict_post_hook register_state_dict_pre_hook requires_grad_ set_extra_state set_submodule
     share_memory state_dict to to_empty train training type xpu zero_grad
-    torch nn F Tensor math json Path Any Callable Iterator Sequence self state last past held all_held caches layer encoded
-    i j table dtype generate step new_state encode run stream load main none true false weight bias hold demonstrate
+    torch nn F Tensor math json Path Any Callable Iterator Sequence self state last past held all_held caches layer
+    encoded i j table dtype generate step new_state encode run stream load main none true false
+    weight bias hold demonstrate
 """
 TAKEN = frozenset(_WORDS.split())
 

@@ -6,6 +6,8 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from compiler import ops
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -31,6 +33,18 @@ def pieces(module: str) -> dict[str, Piece]:
             refers = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} - {node.name}
             found[node.name] = Piece(node.name, body, frozenset(refers))
     return found
+
+
+@cache
+def helper_names() -> frozenset[str]:
+    """Names of all functions and classes that some file may hold: no variable of a file takes them."""
+    runtime = Path(__file__).parent / "runtime"
+    homes = [f"compiler.emit.torch.runtime.{file.stem}" for file in runtime.glob("[a-z]*.py")]
+    homes += [
+        f"compiler.ops.{file.parent.name}.torch_helpers"
+        for file in Path(ops.__file__).parent.glob("*/torch_helpers.py")
+    ]
+    return frozenset(name for home in homes for name in pieces(home))
 
 
 def closure(wanted: list[tuple[str, str]], modules: tuple[str, ...]) -> list[Piece]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from compiler import ops
 from compiler.emit.torch.names import attribute, comment, identifier, is_plain, quoted, unique
+from compiler.emit.torch.source import helper_names
 from compiler.ir.graph import Graph, Node
 from compiler.ir.program import Program
 from compiler.ir.types import TensorType
@@ -204,7 +205,7 @@ class Writer:
 
     def fresh(self, name: str, argument: bool = False) -> str:
         """A variable that is not in use. argument: it is one outside the layer too."""
-        used = {*self.used, *self.names.values()}
+        used = {*self.used, *self.names.values(), *helper_names(), *(name for name, _ in self.file.functions.values())}
         if self.region is not None:
             used |= {*self.region.arguments, *(self.region.taken if argument else ())}
         return unique(identifier(name), used)

@@ -41,7 +41,7 @@ class Sources(Base):
         decoder_input_ids: Tensor | None = None,
         decoder_attention_mask: Tensor | None = None,
         decoder_position_ids: Tensor | None = None,
-        **others: Tensor | None,
+        **others: Any,
     ) -> Tensor:
         """Source tokens (B, S source) and target tokens (B, S), masks with 0 at padding -> (B, S, ...)."""
         if decoder_input_ids is None:
