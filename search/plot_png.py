@@ -46,7 +46,7 @@ def draw(file: Path, candidates: Sequence[Candidate], front: Sequence[Candidate]
         zorder=3,
     )
     # The corner of much memory and little quality is empty: labels stand there, in steps that follow the curve.
-    for (c, text), place in zip(labelled(front), ((0.985, 0.44), (0.88, 0.61), (0.66, 0.1)), strict=False):
+    for (c, text), place in zip(labelled(front), ((0.985, 0.4), (0.8, 0.56), (0.66, 0.1)), strict=False):
         axes.annotate(
             f"{text}, {c.tokens_per_second:.0f} tokens/s\n{describe(c.spec)}, {precision(c.spec)}",
             (c.memory_bytes / 1e9, c.quality),

@@ -46,11 +46,3 @@ def tied(space: SearchSpace) -> list[list[int]]:
         # The same name is not enough: indices of options must mean the same too.
         groups.setdefault((hole.tie or hole.name, repr(hole.options)), []).append(index)
     return list(groups.values())
-
-
-def size(space: SearchSpace) -> int:
-    """How many choices there are."""
-    product = 1
-    for hole in space.holes:
-        product *= len(hole.options)
-    return product

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from archspec.errors import InputError, NoAnswer
 from search.budget import parse_bytes
 from store import DEFAULT_URL, open_store
 from store.fronts import front as front_of
+from store.records import Candidate
 
 # Ending -> the module that draws it, loaded only when it is asked for: each takes 0.5 s.
 PLOTS = {".html": "search.plot_html", ".png": "search.plot_png"}
@@ -41,7 +43,7 @@ def command(
             study, max_memory_bytes=limit, min_tokens_per_second=min_speed, context=context, device=device
         )
     front = front_of(candidates)
-    if draw and front:
+    if plot and draw and front:
         draw(plot, candidates, front)
     if as_json:
         typer.echo(json.dumps(front_rows(front)))
@@ -55,7 +57,7 @@ def command(
         raise NoAnswer("no feasible candidate in the store passes these filters")
 
 
-def _drawing(plot: Path):  # type: ignore[no-untyped-def]
+def _drawing(plot: Path) -> Callable[[Path, Sequence[Candidate], Sequence[Candidate]], None]:
     """The function that draws `plot`; checked before anything is read."""
     module = PLOTS.get(plot.suffix.lower())
     if module is None:
@@ -64,4 +66,5 @@ def _drawing(plot: Path):  # type: ignore[no-untyped-def]
         raise InputError(f"there is no folder {plot.parent}", source="--plot")
     if plot.is_dir():
         raise InputError(f"{plot} is a folder", source="--plot")
-    return importlib.import_module(module).draw
+    draw: Callable[[Path, Sequence[Candidate], Sequence[Candidate]], None] = importlib.import_module(module).draw
+    return draw

@@ -8,7 +8,7 @@ import pytest
 from optuna.distributions import IntDistribution
 
 from search.front_sampler import Archive, FrontSampler, crowding
-from search.space import Hole, place_of, size, tied, values_at
+from search.space import Hole, place_of, tied, values_at
 from search.uniform import MOST, share_of_budget, uniform_places
 from store import pareto_mask
 from tests.search.toy import ToySpace
@@ -57,7 +57,6 @@ def test_places_and_values_are_inverse() -> None:
     place = (3, 1, 2, 0, 1, 0)
     assert place_of(space, values_at(space, place)) == place
     assert place_of(space, json.loads(json.dumps(values_at(space, place)))) == place
-    assert size(space) == 5 * 4 * 4 * 3 * 2 * 2
     assert tied(space) == [[0], [1, 2], [3], [4], [5]]
 
 
