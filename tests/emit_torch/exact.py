@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._dynamo.testing import CompileCounter
 
 from archspec.running import module
 from compiler.emit.torch.file import write_model
@@ -56,6 +57,18 @@ def stepped(model: Any, tokens: Tensor, mask: Tensor | None, sizes: Iterable[int
         logits, state = model.step(tokens[:, part], state, None if mask is None else mask[:, part])
         out.append(logits)
     return torch.cat(out, 1)
+
+
+def compiled_steps(model: Any, tokens: Tensor) -> None:
+    """Under torch.compile the step of one token is built once, whatever the token, and means the same."""
+    torch.compiler.reset()
+    expected, counter = model(tokens), CompileCounter()
+    step, state = torch.compile(model.step, backend=counter), model.new_state(len(tokens), tokens.shape[1])
+    state.static = True
+    for i in range(tokens.shape[1]):
+        logits, state = step(tokens[:, i : i + 1], state)
+        close(logits, expected[:, i : i + 1])
+        assert counter.frame_count == 1
 
 
 def check(program: Program, tokens: Tensor, folder: Path, passes: tuple[str, ...] | None = None) -> Any:

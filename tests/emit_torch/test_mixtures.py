@@ -8,7 +8,7 @@ import torch
 
 from archspec.spec import load_spec, resolve
 from compiler.lower.program import lower
-from tests.emit_torch.exact import check, close, drawn, emitted, stepped
+from tests.emit_torch.exact import check, close, compiled_steps, drawn, emitted, stepped
 from tests.emit_torch.packages import ids, spec
 from tests.zoo import renaming as r
 from tests.zoo.test_meaning import CASES, model_of, small
@@ -144,3 +144,17 @@ def test_against_transformers(name: str, tmp_path: Path) -> None:
     close(model(tokens), expected, 1e-4)
     close(stepped(model, tokens, None, [1]), expected, 1e-4)
     close(stepped(model, tokens, None, [7, 2]), expected, 1e-4)
+
+
+def test_a_branch_named_like_a_function_of_the_file(tmp_path: Path) -> None:
+    """The value `run.experts` must not hide the function `run_experts`, nor `keep.groups` another."""
+    document = mixture(VARIANTS["groups by their best"])
+    document["stacks"]["decoder"]["blocks"]["main"][1]["name"] = "run"
+    document["stacks"]["decoder"]["blocks"]["main"][0]["name"] = "keep"
+    check(lower(resolve(load_spec(document))), ids(2, 24), tmp_path)
+
+
+def test_a_compiled_step_is_compiled_once_for_all_tokens(tmp_path: Path) -> None:
+    program = lower(resolve(load_spec(mixture(VARIANTS["shared behind a gate"]))))
+    model = emitted(program, drawn(program), tmp_path)
+    compiled_steps(model, ids(1, 12))

@@ -10,7 +10,7 @@ import torch
 from archspec import zoo
 from archspec.spec import load_spec, resolve
 from compiler.lower.program import lower
-from tests.emit_torch.exact import check, close, drawn, emitted, stepped
+from tests.emit_torch.exact import check, close, compiled_steps, drawn, emitted, stepped
 from tests.emit_torch.packages import ids, spec
 from tests.zoo import renaming as r
 from tests.zoo.shrink import shrunk
@@ -176,3 +176,9 @@ def test_against_transformers(name: str, tmp_path: Path) -> None:
     close(model(tokens), expected, 1e-4)
     close(stepped(model, tokens, None, [1]), expected, 1e-4)
     close(stepped(model, tokens, None, [7, 2]), expected, 1e-4)
+
+
+@pytest.mark.parametrize("name", ["mamba-130m", "mamba2-130m", "rwkv-4-169m", "minimax-text-01"])
+def test_a_compiled_step_is_compiled_once_for_all_tokens(name: str, tmp_path: Path) -> None:
+    program = small(CASES[name], name)
+    compiled_steps(emitted(program, drawn(program), tmp_path), ids(1, 12))

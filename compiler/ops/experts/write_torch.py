@@ -4,9 +4,11 @@ from compiler.emit.torch.writer import Writer
 from compiler.ir.graph import Node
 from compiler.ops.activation.write_torch import call
 
+ROLES = ("gate", "up", "inner_gain", "down", "gate_bias", "up_bias", "down_bias")
+
 
 def write(w: Writer, node: Node) -> None:
-    roles = [role for role in ("gate", "up", "down", "gate_bias", "up_bias", "down_bias") if role in node.params]
+    roles = [role for role in ROLES if role in node.params]
     name = w.function("expert", ("x", *roles), body(w, node))
     w.helper("run_experts")
     parts = ", ".join(w.param(node, role) for role in roles)
@@ -21,17 +23,20 @@ def body(w: Writer, node: Node) -> str:
     def linear(x: str, role: str) -> str:
         return f"{x} @ {role}.mT" + (f" + {role}_bias" if f"{role}_bias" in node.params else "")
 
+    def down(x: str) -> str:
+        return linear(f"({x} * inner_gain)" if "inner_gain" in node.params else x, "down")
+
     function = w.attr(node, "function") or "identity"
     up = linear("x", "up")
     if not node.attrs["gated"]:
-        return linear(_bracketed(up) if function == "identity" else call(w, function, up), "down")
+        return down(_bracketed(up) if function == "identity" else call(w, function, up))
     gate, clamp, offset = linear("x", "gate"), w.attr(node, "clamp"), w.attr(node, "up_offset")
     if clamp:
         gate, up = f"({gate}).clamp(max={clamp!r})", f"({up}).clamp({-clamp!r}, {clamp!r})"
     if offset:
         up = f"{up} + {offset!r}"
     gate = call(w, function, gate) if function != "identity" else _bracketed(gate)
-    return linear(f"({gate} * {_bracketed(up)})", "down")
+    return down(f"({gate} * {_bracketed(up)})")
 
 
 def _bracketed(expression: str) -> str:
