@@ -74,6 +74,8 @@ def _not_plain(core: Node) -> str | None:
         return f"the mask reads {', '.join(names)}"
     if core.attrs.get("bias_at"):
         return f"{core.inputs[-1]} is added to the scores"
+    if core.attrs.get("extra") or core.attrs.get("sink"):
+        return "keys besides those of the sequence are seen"
     return "rows that see nothing see everything" if core.attrs.get("empty_rows", "zeros") != "zeros" else None
 
 

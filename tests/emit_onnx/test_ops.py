@@ -112,6 +112,7 @@ CASES: list[tuple[str, dict[str, TensorType], dict[str, Any]]] = [
      {"q": HEADS, "c": LATENTS, "k_rope": TensorType("float", ("B", 1, "S", 6)), "mask": MASK},
      {"mask": CAUSAL, "scale": 0.3, "d_nope": 10, "d_value": 8}),
     ("gru", {"r": X, "y": X}, {}),
+    ("latents", {"like": X}, {"count": 5, "width": 8}),
     ("head_gain", {"x": HEADS}, {}),
     ("head_gain", {"x": HEADS}, {"gain": "one_plus", "bias": True}),
     ("head_gain", {"x": HEADS}, {"gain": "none", "bias": True}),

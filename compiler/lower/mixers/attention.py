@@ -3,13 +3,14 @@
 from typing import Any
 
 from compiler.lower.context import Scope
+from compiler.lower.extra_keys import extra_keys
 from compiler.lower.find import find
 from compiler.lower.masks import mask_inputs
 from compiler.lower.pointwise import activation, linear, norm, projected_gate
 
 
 def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
-    s.only(op, at, extra_keys=(), key_map=None, own_projections=None, axis=0)
+    s.only(op, at, key_map=None, own_projections=None, axis=0)
     source, key_mask, cross = _source(s, op, h)
     q = _project(s, h, op.n_heads, op.d_head, "q", op, home, at)
     k = _project(s, source, op.n_kv_heads, op.d_head, "k", op, home, at)
@@ -33,8 +34,10 @@ def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
         q, k = _qk_norm(s, norms, q, k, home, at)
     mask = op.mask.model_dump(mode="json", exclude_none=True)
     names, given = mask_inputs(s, mask, q, k)
+    extra = extra_keys(s, op, h, home, at)
     y = s.b.node(
-        "attention", q, k, v, key_mask, *given, *(value for value, _ in biases), at=f"{at}.core",
+        "attention", q, k, v, key_mask, *given, *(value for value, _ in biases), *extra.values, at=f"{at}.core",
+        params=extra.params, kind="norm", **extra.fields,
         mask=mask, scale=op.scale, softcap=op.softcap, mask_inputs=names, bias_at=[where for _, where in biases],
         cross=cross, empty_rows=op.empty_rows, at_least=s.at_least["softmax"],
     )  # fmt: skip

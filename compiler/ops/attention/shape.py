@@ -5,6 +5,10 @@ that reads one (`mask_inputs` names them), then one bias (B|1, H|1, S, T) for ea
 ("before_scale" or "after_scale"). G divides H: a query head h reads key head h // (H/G). `mask` is an expression of
 the spec's mask algebra. `cross`: keys come from another stack, computed once. A row that sees nothing gives zeros
 (`empty_rows` "all": it sees everything).
+
+Keys besides those of the sequence take part in the same softmax and are seen by every query: for each entry of
+`extra` ("learned", "stack", "stream", "external") three more inputs, k (B, G, E, D), v (B, G, E, Dv) and their mask
+(B, E) or absent. `sink`: a learned score for each head, whose value is zero.
 """
 
 from collections.abc import Sequence
@@ -19,7 +23,7 @@ class Attention(Op):
     name = "attention"
     saves = ("inputs", "outputs")
     fields = {"mask": REQUIRED, "scale": REQUIRED, "softcap": None, "mask_inputs": [], "bias_at": [], "cross": False,
-              "empty_rows": "zeros", "at_least": "fp32"}  # fmt: skip
+              "empty_rows": "zeros", "extra": [], "sink": False, "at_least": "fp32"}  # fmt: skip
     n_inputs = (4, None)
 
     def check(self, inputs: Sequence[TensorType], attrs: Attrs) -> str | None:
@@ -28,21 +32,25 @@ class Attention(Op):
             return f"{q[1]} heads are not a multiple of {k[1]} key/value heads"
         if k[:3] != v[:3] or q[3] != k[3]:
             return f"q {q}, k {k} and v {v} do not fit"
-        want = 4 + len(attrs.get("mask_inputs", [])) + len(attrs.get("bias_at", []))
+        want = 4 + len(attrs.get("mask_inputs", [])) + len(attrs.get("bias_at", [])) + 3 * len(attrs.get("extra", []))
         return None if len(inputs) == want else f"{len(inputs)} inputs, wanted {want}"
 
     def infer(self, inputs: Sequence[TensorType], attrs: Attrs) -> tuple[TensorType, ...]:
         return (TensorType(inputs[0].dtype, (*inputs[0].shape[:3], inputs[2].shape[3])),)
 
+    def params(self, inputs: Sequence[TensorType], attrs: Attrs) -> dict[str, tuple[int, ...]]:
+        return {"sink": (int(inputs[0].shape[1]),)} if attrs.get("sink") else {}
+
     def flops(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> Flops:
         b, heads, s, d = (size(x, env) for x in inputs[0].shape)
         total = keys(inputs[1], env)
         per_pair = 2 * b * heads * (d + int(inputs[2].shape[3]))
-        return Flops(per_pair * s * total, per_pair * visible_pairs(attrs["mask"], s, total))
+        extra = s * extra_keys(inputs, attrs, env)
+        return Flops(per_pair * (s * total + extra), per_pair * (visible_pairs(attrs["mask"], s, total) + extra))
 
     def scores(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> int:
         b, heads, s = (size(x, env) for x in inputs[0].shape[:3])
-        return b * heads * s * keys(inputs[1], env)
+        return b * heads * s * (keys(inputs[1], env) + extra_keys(inputs, attrs, env))
 
     def mask_elements(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> int:
         """None where kernels need no telling: everything is visible, or all up to the own token. A window that bites
@@ -67,6 +75,8 @@ class Attention(Op):
         )
 
     def lookahead(self, attrs: Attrs) -> str | None:
+        if "stream" in attrs.get("extra", []):
+            return "attention sees all of another stream"
         if attrs.get("cross") or not looks_ahead(attrs["mask"]):
             return None
         return f"attention with the mask {attrs['mask']['type']!r} sees later positions"
@@ -75,6 +85,12 @@ class Attention(Op):
 def keys(k: TensorType, env: Env) -> int:
     """Keys that a query may see: past and new ones where k holds the new tokens, else all of the source."""
     return env["T"] if k.shape[2] == "S" else size(k.shape[2], env)
+
+
+def extra_keys(inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> int:
+    """Keys that every query sees besides those of the sequence."""
+    count = len(attrs.get("extra", []))
+    return sum(size(inputs[len(inputs) - 3 * (i + 1)].shape[2], env) for i in range(count))
 
 
 OP = Attention()

@@ -76,13 +76,34 @@ def write(w: Writer, node: Node) -> None:
         keys, values = w.local("keys"), w.local("values")
         w.line(f"{keys}, {values} = {span}.keep({past[0]}, {k}), {span}.keep({past[1]}, {v})", "(B, G, K, D)")
         k, v = keys, values
-    biases = [w.variable(value) for value in node.inputs[4 + len(names) :]]
-    scale = float(node.attrs["scale"])
-    for bias, where in zip(biases, w.attr(node, "bias_at"), strict=True):
+    first, at, scale = 4 + len(names), w.attr(node, "bias_at"), float(node.attrs["scale"])
+    biases = [w.variable(value) for value in node.inputs[first : first + len(at)]]
+    for bias, where in zip(biases, at, strict=True):
         if where == "before_scale" and scale != 1:
             bias = f"{bias} * {scale!r}"
         name = w.local("mask")
         w.helper("add_bias", f"{RUNTIME}.attention")
         w.line(f"{name} = add_bias({mask}, {causal}, {bias})")
         mask, causal = name, "False"
+    if w.attr(node, "extra") or w.attr(node, "sink"):
+        k, v, mask = more_keys(w, node, first + len(at), (q, k, v, mask, causal))
+        causal = "False"
     w.set(node, core(w, node, q, k, v, mask, causal), keeps=0)
+
+
+def more_keys(w: Writer, node: Node, first: int, given: tuple[str, ...]) -> tuple[str, str, str]:
+    """Variables of keys, values and mask with the extra ones, whose inputs begin at `first`."""
+    if "external" in w.attr(node, "extra"):
+        raise NotImplementedError("keys given at run time")
+    k, v, mask = (w.local(hint) for hint in ("keys", "values", "mask"))
+    read = [w.read(node, i) for i in range(first, len(node.inputs))]
+    if read:
+        w.helper("with_extra_keys")
+        parts = ", ".join(f"({', '.join(read[i : i + 3])})" for i in range(0, len(read), 3))
+        w.line(f"{k}, {v}, {mask} = with_extra_keys({', '.join(given)}, [{parts}])")
+        given = (given[0], k, v, mask, "False")
+    if w.attr(node, "sink"):
+        w.helper("with_extra_keys")
+        w.helper("with_sink")
+        w.line(f"{k}, {v}, {mask} = with_sink({', '.join(given)}, {w.param(node, 'sink')})")
+    return k, v, mask

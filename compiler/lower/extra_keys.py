@@ -1,0 +1,90 @@
+"""Keys of an attention besides those of its source: learned ones, another stack's, ones given at run time, a sink."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from compiler.ir.types import TensorType
+from compiler.lower.context import Scope
+from compiler.lower.pointwise import linear, norm
+
+
+@dataclass
+class Extra:
+    """What the attention node gets: inputs by threes (keys, values, mask or absent), parameters, fields."""
+
+    values: list[str] = field(default_factory=list)
+    params: dict[str, str] = field(default_factory=dict)
+    fields: dict[str, Any] = field(default_factory=dict)
+
+    def add(self, kind: str, k: str, v: str, mask: str = "") -> None:
+        self.fields["extra"] = [*self.fields.get("extra", []), kind]
+        self.values += [k, v, mask]
+
+
+def extra_keys(s: Scope, op: Any, h: str, home: str, at: str) -> Extra:
+    extra = Extra()
+    for keys in op.extra_keys:
+        match keys.type:
+            case "sink":
+                if extra.params:
+                    s.refuse("two sinks", at)
+                extra.params["sink"] = f"{s.owner(f'{home}.sink', keys.weights)}.weight"
+                extra.fields["sink"] = True
+            case "learned":
+                _learned(s, op, keys, h, home, at, extra)
+            case "stream":
+                _stream(s, op, keys, home, at, extra)
+            case "external":
+                _external(s, op, keys, at, extra)
+            case _:
+                s.refuse(f"extra keys {keys.type!r}", at)
+    return extra
+
+
+def _learned(s: Scope, op: Any, keys: Any, h: str, home: str, at: str, extra: Extra) -> None:
+    path = s.owner(f"{home}.learned", keys.weights)
+    made = []
+    for role, width in (("k", op.d_head), ("v", op.d_value)):
+        x = s.b.node(
+            "latents", h, at=f"{at}.learned.{role}", params={"weight": f"{path}.{role}.weight"}, kind="embedding",
+            count=keys.count, width=op.n_kv_heads * width,
+        )  # fmt: skip
+        made.append(s.b.node("split_heads", x, at=f"{at}.learned.{role}.heads", heads=op.n_kv_heads))
+    extra.add("learned", *made)
+
+
+def _stream(s: Scope, op: Any, keys: Any, home: str, at: str, extra: Extra) -> None:
+    """Rows of another stack or stream through the same projections."""
+    if op.position or keys.mask.type != "full":
+        s.refuse("keys of a stream beside positions or under a mask", at)
+    own = keys.name in s.streams
+    x = s.streams[keys.name] if own else s.capture(keys.name)
+    mask = s.capture("attention_mask" if own else f"{keys.name}.attention_mask")
+    if keys.norm is not None:
+        x = norm(s, keys.norm, x, f"{home}.{keys.name}_norm", f"{at}.{keys.name}.norm")
+    made = []
+    for role, width in (("k", op.d_head), ("v", op.d_value)):
+        y = linear(s, x, op.n_kv_heads * width, f"{home}.{role}", f"{at}.{keys.name}.{role}", role in op.bias)
+        y = s.b.node("split_heads", y, at=f"{at}.{keys.name}.{role}.heads", heads=op.n_kv_heads)
+        if role == "k" and op.qk_norm is not None:
+            if op.qk_norm.scope != "head":
+                s.refuse("keys of a stream under a qk_norm that is not by head", at)
+            y = norm(s, op.qk_norm.norm, y, f"{home}.k_norm", f"{at}.{keys.name}.k_norm")
+        made.append(y)
+    extra.add("stream" if own else "stack", *made, mask)
+
+
+def _external(s: Scope, op: Any, keys: Any, at: str, extra: Extra) -> None:
+    """Keys as they enter the scores: at position zero a rotation turns nothing; with own positions they come turned.
+
+    Layers that name the same input see the same keys.
+    """
+    if any(term.type != "rope" for term in op.position):
+        s.refuse("keys given at run time beside positions other than rotary ones", at)
+    made = []
+    for role, width in (("keys", op.d_head), ("values", op.d_value)):
+        name, type_ = f"{keys.name}_{role}", TensorType("float", ("B", op.n_kv_heads, f"S_{keys.name}", width))
+        if name not in s.outer.types:
+            s.outer.offer(name, s.outer.main.input(name, type_), type_)
+        made.append(s.capture(name))
+    extra.add("external", *made)

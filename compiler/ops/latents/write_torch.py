@@ -1,0 +1,8 @@
+"""`latents` in PyTorch."""
+
+from compiler.emit.torch.writer import Writer
+from compiler.ir.graph import Node
+
+
+def write(w: Writer, node: Node) -> None:
+    w.set(node, f"{w.param(node, 'weight')}.expand(len({w.read(node, 0)}), -1, -1)")
