@@ -1,6 +1,8 @@
 """A package as a running model: its model.py imported, its tokenizer, text in and out. Imports torch."""
 
+import importlib
 import importlib.util
+import json
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -27,21 +29,19 @@ class Generation:
     top_p: float = 1.0
 
 
-class Running:
-    """A loaded torch package. `tokenizer` is None where the package has none."""
+class Talking:
+    """Text in and out of a package. `tokenizer` is None where the package has none."""
 
-    def __init__(self, folder: Path, device: str = "cpu", compile: bool = False) -> None:
+    end_ids: tuple[int, ...] = ()
+
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        file = folder / "model.py"
-        if not file.is_file():
-            raise InputError("not a torch package: it has no model.py", source=str(folder))
-        try:
-            self.model: Any = module(file).load(folder, device=device, compile=compile)
-        except FileNotFoundError as error:
-            raise InputError(str(error), source=str(folder)) from None
-        self.device = device
         tokenizer = folder / "tokenizer.json"
         self.tokenizer = Tokenizer.from_file(str(tokenizer)) if tokenizer.is_file() else None
+
+    def stream(self, ids: Sequence[int], how: Generation) -> Iterator[int]:
+        """New ids, one at a time."""
+        raise NotImplementedError
 
     def encode(self, prompt: str) -> list[int]:
         if self.tokenizer is None:
@@ -50,6 +50,37 @@ class Running:
         if not ids:
             raise InputError("an empty prompt: there is nothing to go on from", source="--prompt")
         return ids
+
+    def text(self, ids: Sequence[int], how: Generation) -> Iterator[str]:
+        """New text, piece by piece: a piece ends where the bytes so far are whole characters."""
+        assert self.tokenizer is not None
+        made: list[int] = []
+        shown = ""
+        ends = set(self.end_ids)
+        for chosen in self.stream(ids, how):
+            if chosen in ends:
+                break
+            made.append(chosen)
+            whole = self.tokenizer.decode(made)
+            if not whole.endswith("\ufffd") and len(whole) > len(shown):
+                yield whole[len(shown) :]
+                shown = whole
+
+
+class Running(Talking):
+    """A loaded torch package."""
+
+    def __init__(self, folder: Path, device: str = "cpu", compile: bool = False) -> None:
+        super().__init__(folder)
+        file = folder / "model.py"
+        if not file.is_file():
+            raise InputError("not a torch package: it has no model.py", source=str(folder))
+        try:
+            self.model: Any = module(file).load(folder, device=device, compile=compile)
+        except FileNotFoundError as error:
+            raise InputError(str(error), source=str(folder)) from None
+        self.device = device
+        self.end_ids = tuple(getattr(self.model, "end_ids", ()))
 
     def stream(self, ids: Sequence[int], how: Generation) -> Iterator[int]:
         """New ids, one at a time."""
@@ -63,21 +94,6 @@ class Running:
         except (RuntimeError, ValueError) as error:
             raise InputError(str(error), source=str(self.folder)) from error
 
-    def text(self, ids: Sequence[int], how: Generation) -> Iterator[str]:
-        """New text, piece by piece: a piece ends where the bytes so far are whole characters."""
-        assert self.tokenizer is not None
-        made: list[int] = []
-        shown = ""
-        ends = set(self.model.end_ids)
-        for chosen in self.stream(ids, how):
-            if chosen in ends:
-                break
-            made.append(chosen)
-            whole = self.tokenizer.decode(made)
-            if not whole.endswith("\ufffd") and len(whole) > len(shown):
-                yield whole[len(shown) :]
-                shown = whole
-
 
 def module(file: Path) -> ModuleType:
     """The package's model.py, imported under a name of its own."""
@@ -89,11 +105,45 @@ def module(file: Path) -> ModuleType:
     return loaded
 
 
-def open_running(text: str, device: str = "cpu", dtype: str | None = None, compile: bool = False) -> Running:
+class RunningOnnx(Talking):
+    """An ONNX package made with `--runtime genai`, run by onnxruntime-genai."""
+
+    def __init__(self, folder: Path, device: str = "cpu") -> None:
+        super().__init__(folder)
+        try:
+            self.genai: Any = importlib.import_module("onnxruntime_genai")
+        except ImportError:
+            raise InputError("needs onnxruntime-genai: install the extra [cpu] or [gpu]", source=str(folder)) from None
+        self.model = self.genai.Model(str(folder))
+        declared = json.loads((folder / "genai_config.json").read_text(encoding="utf-8"))["model"]
+        ends = declared.get("eos_token_id", ())
+        self.end_ids = (ends,) if isinstance(ends, int) else tuple(ends)
+
+    def stream(self, ids: Sequence[int], how: Generation) -> Iterator[int]:
+        settings = self.genai.GeneratorParams(self.model)
+        chosen: dict[str, Any] = {"max_length": len(ids) + how.tokens, "do_sample": how.temperature > 0}
+        if how.temperature > 0:
+            chosen |= {"temperature": how.temperature, "top_p": how.top_p}
+            chosen |= {} if how.seed is None else {"random_seed": how.seed}
+        settings.set_search_options(**chosen)
+        generator = self.genai.Generator(self.model, settings)
+        generator.append_tokens(list(ids))
+        for _ in range(how.tokens):
+            if generator.is_done():
+                return
+            generator.generate_next_token()
+            yield int(generator.get_next_tokens()[0])
+
+
+def open_running(text: str, device: str = "cpu", dtype: str | None = None, compile: bool = False) -> Talking:
     """A package folder, or any SPEC that carries weights: that is compiled into a temporary folder first."""
     folder = Path(text)
     if (folder / "model.py").is_file():
         return Running(folder, device, compile)
+    if (folder / "genai_config.json").is_file():
+        return RunningOnnx(folder, device)
+    if (folder / "model.onnx").is_file():
+        raise InputError("an ONNX package generates when compiled with --runtime genai", source=text)
     source: Source = open_source(text)
     if source.weights is None:
         raise InputError("carries no weights; compile it with --weights PATH or --init SEED first", source=text)

@@ -100,3 +100,16 @@ def test_run_misuse(package: Path, file: Path) -> None:
     assert "whole numbers" in refused("run", package, "--ids", "a")
     (package / "tokenizer.json").unlink()
     assert "no tokenizer.json" in refused("run", package, "--prompt", "w1")
+
+
+def test_run_an_onnx_package(tmp_path: Path) -> None:
+    """The same tokens from both targets, the ONNX one through onnxruntime-genai."""
+    pytest.importorskip("onnxruntime_genai")
+    (tmp_path / "tiny.json").write_text(json.dumps(spec(attention={"d_head": 16})))
+    onnx = ["--target", "onnx", "--runtime", "genai"]
+    call("compile", tmp_path / "tiny.json", "-o", tmp_path / "o", "--init", "1", *onnx)
+    call("compile", tmp_path / "tiny.json", "-o", tmp_path / "t", "--init", "1", "--dtype", "fp32")
+    ran = [call("run", tmp_path / folder, "--ids", "5,6,7", "--tokens", "6") for folder in ("o", "t")]
+    assert ran[0] == ran[1] and len(ran[0].split(",")) == 6
+    call("compile", tmp_path / "tiny.json", "-o", tmp_path / "p", "--init", "1", "--target", "onnx")
+    assert "--runtime genai" in refused("run", tmp_path / "p", "--ids", "1")
