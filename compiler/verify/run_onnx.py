@@ -54,13 +54,17 @@ class OnnxPackage:
                 given["attention_mask"] = mask[:, :stop]
             out = self._run(given, past, start)
             parts.append(torch.from_numpy(out["output"].astype(np.float64)))
-            past = {k.replace("present", "past_key_values"): v for k, v in out.items() if k.startswith("present")}
+            past = {
+                k.replace("present.", "past_key_values.").replace("present_state.", "past_state."): v
+                for k, v in out.items()
+                if k.startswith("present")
+            }
             start = stop
         return torch.cat(parts, 1)
 
     def steps(self, inputs: Mapping[str, Tensor]) -> bool:
         """True if the graph takes caches and these inputs are all that a step takes."""
-        caches = any(given.name.startswith("past_key_values") for given in self.session.get_inputs())
+        caches = any(given.name.startswith("past_") for given in self.session.get_inputs())
         return caches and set(inputs) <= {"input_ids", "attention_mask"}
 
     def _run(self, inputs: Mapping[str, Tensor], past: Mapping[str, np.ndarray], start: int = 0) -> dict[str, Any]:
@@ -72,8 +76,8 @@ class OnnxPackage:
             kind = TYPES[declared.type]
             if declared.name in inputs:
                 feed[declared.name] = inputs[declared.name].numpy().astype(kind)
-            elif declared.name.startswith("past_key_values"):
-                shape = (batch, declared.shape[1], 0, declared.shape[3])
+            elif declared.name.startswith("past_"):
+                shape = tuple({"batch": batch, "past": 0}.get(dim, dim) for dim in declared.shape)
                 feed.setdefault(declared.name, np.zeros(shape, kind))
             elif declared.name.endswith("attention_mask"):
                 ids = declared.name.replace("attention_mask", "input_ids")

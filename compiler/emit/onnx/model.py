@@ -1,6 +1,6 @@
 """The filled sheet as an ONNX file. Weights go into the data file one after another; no two are held at once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from archspec.errors import InputError
-from compiler.emit.onnx.sheet import NUMPY, Array, Sheet, Table, Weight
+from compiler.emit.onnx.sheet import NUMPY, Array, Body, Line, Sheet, Table, Weight
 from compiler.emit.onnx.target import IR_VERSION, MICROSOFT, OPSET
 from compiler.ir.types import Dim, TensorType
 
@@ -43,7 +43,7 @@ def build(sheet: Sheet, tensors: Mapping[str, Any], dtype: str) -> ir.Model:
         tensor = ir.Tensor(constant, name=name)
         initializers.append(ir.val(name, tensor.dtype, list(constant.shape), const_value=tensor))
     values.update((value.name or "", value) for value in initializers)
-    nodes = _nodes(sheet, values)
+    nodes = _nodes(sheet.lines, values, "node")
     results = _outputs(sheet, values, nodes, dtype)
     graph = ir.Graph(
         inputs, results, nodes=nodes, initializers=initializers, name="model",
@@ -53,13 +53,13 @@ def build(sheet: Sheet, tensors: Mapping[str, Any], dtype: str) -> ir.Model:
 
 
 def graph_inputs(sheet: Sheet) -> dict[str, TensorType]:
-    """The program's inputs, then the past keys and values."""
+    """The program's inputs, then the past keys and values, then the other states."""
     past = {
         name: TensorType("float", ("B", cache.heads, "P", width))
         for cache in sheet.caches
         for name, width in zip(cache.past, (cache.key_width, cache.value_width), strict=True)
     }
-    return {**sheet.inputs, **past}
+    return {**sheet.inputs, **past, **{kept.past: kept.type for kept in sheet.kept}}
 
 
 def save(model: ir.Model, folder: Path, progress: Callable[[int, int], None] | None = None) -> list[Path]:
@@ -75,15 +75,28 @@ def save(model: ir.Model, folder: Path, progress: Callable[[int, int], None] | N
     return [path for path in (folder / MODEL_FILE, folder / DATA_FILE) if path.exists()]
 
 
-def _nodes(sheet: Sheet, values: dict[str, ir.Value]) -> list[ir.Node]:
+def _nodes(lines: Iterable[Line], values: dict[str, ir.Value], at: str) -> list[ir.Node]:
     nodes: list[ir.Node] = []
-    for line in sheet.lines:
+    for line in lines:
         made = [ir.Value(name=name) for name in line.outputs]
-        attrs = {k: DTYPES[v].value if line.op == "Cast" and k == "to" else v for k, v in line.attrs.items()}
+        name = f"{at}/{len(nodes)}"
+        attrs: dict[str, Any] = {
+            k: DTYPES[v].value if line.op == "Cast" and k == "to" else v for k, v in line.attrs.items()
+        }
+        if "body" in attrs:
+            attrs["body"] = _body(attrs["body"], values, name)
         given = [values[name] if name else None for name in line.inputs]
-        nodes.append(ir.node(line.op, given, attrs, domain=line.domain, outputs=made, name=f"node/{len(nodes)}"))
+        nodes.append(ir.node(line.op, given, attrs, domain=line.domain, outputs=made, name=name))
         values.update((value.name, value) for value in made if value.name)
     return nodes
+
+
+def _body(body: Body, values: Mapping[str, ir.Value], at: str) -> ir.Graph:
+    """The graph inside a Scan; what it reads from outside are the values themselves."""
+    inputs = [ir.Value(name=name, type=ir.TensorType(ir.DataType.FLOAT)) for name in body.inputs]
+    inner = {**values, **{value.name or "": value for value in inputs}}
+    nodes = _nodes(body.lines, inner, at)
+    return ir.Graph(inputs, [inner[name] for name in body.outputs], nodes=nodes, name=f"{at}/body")
 
 
 def _outputs(sheet: Sheet, values: dict[str, ir.Value], nodes: list[ir.Node], dtype: str) -> list[ir.Value]:

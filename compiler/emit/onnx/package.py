@@ -69,9 +69,12 @@ def sketch(program: Program, where: Target) -> tuple[Sheet, str | None]:
     if where.runtime == "genai" and reason is not None:
         raise InputError(f"--runtime genai needs a model that generates step by step: {reason}", source=program.name)
     sheet, values = write_program(program, where, stepping=reason is None)
+    if where.runtime == "genai" and sheet.kept:
+        names = ", ".join(dict.fromkeys(kept.name for kept in sheet.kept))
+        raise InputError(f"--runtime genai carries keys and values only, not the states {names}", source=program.name)
     name_outputs(sheet, values)
     prune(sheet)
-    past = {name for cache in sheet.caches for name in cache.past}
+    past = {name for cache in sheet.caches for name in cache.past} | {kept.past for kept in sheet.kept}
     for name in sheet.inputs:
         if name in past or name in sheet.outputs:
             raise InputError(

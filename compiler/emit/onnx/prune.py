@@ -11,6 +11,8 @@ def prune(sheet: Sheet) -> None:
         if needed.intersection(line.outputs):
             kept.append(line)
             needed.update(line.inputs)
+            if "body" in line.attrs:
+                needed.update(line.attrs["body"].reads())
     sheet.lines[:] = reversed(kept)
     sheet.weights = {name: weight for name, weight in sheet.weights.items() if name in needed}
     sheet.tables = {name: table for name, table in sheet.tables.items() if name in needed}

@@ -33,6 +33,20 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Body:
+    """The graph inside a Scan: its inputs (fp32), lines and outputs. It may read any value made before the Scan."""
+
+    inputs: tuple[str, ...]
+    lines: tuple[Line, ...]
+    outputs: tuple[str, ...]
+
+    def reads(self) -> set[str]:
+        """Values that it takes from outside."""
+        inner = {name for line in self.lines for name in line.outputs} | set(self.inputs)
+        return {name for line in self.lines for name in line.inputs}.union(self.outputs) - inner
+
+
+@dataclass(frozen=True, slots=True)
 class Weight:
     """A parameter as an initializer: its path (a template inside a block), stored as it is or transposed."""
 
@@ -61,6 +75,16 @@ class Cache:
     present: tuple[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A state that never grows, carried between steps: value names before and after. It starts with zeros."""
+
+    name: str
+    type: TensorType
+    past: str
+    present: str
+
+
 @dataclass
 class Sheet:
     """One model being written. `stepping`: it takes past keys and values, and positions go on from them."""
@@ -73,6 +97,7 @@ class Sheet:
     constants: dict[str, Array] = field(default_factory=dict)
     tables: dict[str, Table] = field(default_factory=dict)
     caches: list[Cache] = field(default_factory=list)
+    kept: list[Kept] = field(default_factory=list)
     notes: dict[str, None] = field(default_factory=dict)  # why a fused operator was not used, in order
     shared: dict[str, tuple[str, ...]] = field(default_factory=dict)
     outputs: dict[str, tuple[str, TensorType]] = field(default_factory=dict)  # public name -> value, type

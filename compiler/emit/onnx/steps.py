@@ -5,8 +5,10 @@ from compiler.emit.onnx.sheet import ABSENT, Sheet
 from compiler.ir.program import Program
 from compiler.ir.types import TensorType
 
-# Operators whose state the cache inputs and the attention mask hold; any other state has no input or output yet.
+# Operators whose state the cache inputs and the attention mask hold, and those with inputs for their own states; any
+# other state has no input or output yet.
 CACHED = ("attention", "grouped_query_attention", "latent_attention")
+KEPT = ("causal_conv", "linear_attention", "selective_scan", "shift", "ssd", "wkv")
 
 
 def no_step(program: Program) -> str | None:
@@ -14,9 +16,8 @@ def no_step(program: Program) -> str | None:
     if len(program.meta.get("stacks", [])) > 1:
         return "the model has several stacks"
     mask = program.main.inputs.get("attention_mask")
-    if mask is None or mask.shape[1] != "T":
-        return "the model has no attention_mask input that counts its past"
-    attentions = 0
+    counted = mask is not None and mask.shape[1] == "T"
+    stateful = 0
     for graph in program.graphs():
         for node in graph.nodes:
             if node.op == "repeat":
@@ -27,16 +28,19 @@ def no_step(program: Program) -> str | None:
             if node.op == "positions" and node.attrs["counts"] == "count_nonpad":
                 return "its positions are counted from the ids, which a step no longer has"
             state = op.state([graph.types[v] if v else ABSENT for v in node.inputs], node.attrs)
-            if state and node.op not in (*CACHED, "positions"):
+            if node.op in (*CACHED, "positions") and not counted:
+                return "the model has no attention_mask input that counts its past"
+            if state and node.op not in (*CACHED, *KEPT, "positions"):
                 return f"the state of {node.op} has no ONNX inputs yet"
             if node.op in CACHED and any(tensor.kind != "cache" for tensor in state):
                 return "it attends to another stack"
-            attentions += node.op in CACHED
-    return None if attentions else "it has no attention"
+            stateful += node.op in (*CACHED, *KEPT)
+    return None if stateful else "nothing in it carries anything from token to token"
 
 
 def name_outputs(sheet: Sheet, values: tuple[str, ...]) -> None:
-    """The program's output as `logits` or `last_hidden_state`, then `present.<n>.key` and `.value`."""
+    """The program's output as `logits` or `last_hidden_state`, then `present.<n>.key` and `.value`, then
+    `present_state.<n>.<name>`."""
     program = sheet.program
     types = [program.main.types[v] for v in program.main.outputs]
     public = "logits" if program.meta.get("has_head", True) else "last_hidden_state"
@@ -46,3 +50,5 @@ def name_outputs(sheet: Sheet, values: tuple[str, ...]) -> None:
         widths = (cache.key_width, cache.value_width)
         for role, value, width in zip(("key", "value"), cache.present, widths, strict=True):
             sheet.outputs[f"present.{number}.{role}"] = (value, TensorType("float", ("B", cache.heads, "T", width)))
+    for kept in sheet.kept:
+        sheet.outputs[kept.past.replace("past", "present", 1)] = (kept.present, kept.type)

@@ -33,6 +33,8 @@ FUSED: Mapping[str, tuple[str, Mapping[str, tuple[str, ...]]]] = {
     "FastGelu": (MICROSOFT, _ANY),
     "QuickGelu": (MICROSOFT, _ANY),
     "FusedMatMul": (MICROSOFT, _ANY),
+    "LinearAttention": (MICROSOFT, _ANY),
+    "CausalConvWithState": (MICROSOFT, _ANY),
 }
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from compiler import ops
-from compiler.emit.onnx.sheet import ABSENT, LOCAL, Cache, Line, Sheet, Weight
+from compiler.emit.onnx.sheet import ABSENT, LOCAL, Body, Cache, Kept, Line, Sheet, Weight
 from compiler.emit.onnx.target import Target
 from compiler.emit.onnx.writer import Writer
 from compiler.ir.graph import Graph, Node
@@ -17,6 +17,7 @@ class Stencil:
     lines: list[Line]
     weights: dict[str, Weight]
     caches: list[Cache]
+    kept: list[Kept]
     outputs: tuple[str, ...]
 
 
@@ -76,7 +77,7 @@ def _stencil(outer: Writer, block: Graph, n_carried: int, captured: tuple[str, .
     values = {"": "", **dict(zip(block.inputs, given, strict=True))}
     for node in block.nodes:
         values.update(zip(node.outputs, write_node(w, block, node, values), strict=True))
-    return Stencil(w.lines, w.weights, w.caches, tuple(values[v] for v in block.outputs))
+    return Stencil(w.lines, w.weights, w.caches, w.kept, tuple(values[v] for v in block.outputs))
 
 
 def _instantiate(sheet: Sheet, stencil: Stencil, carried: tuple[str, ...], prefix: str) -> tuple[str, ...]:
@@ -91,13 +92,23 @@ def _instantiate(sheet: Sheet, stencil: Stencil, carried: tuple[str, ...], prefi
         present = tuple(sheet.fresh(f"{prefix}/{name.removeprefix(LOCAL)}") for name in cache.present)
         names.update(zip(cache.present, present, strict=True))
         sheet.caches.append(Cache(cache.heads, cache.key_width, cache.value_width, past, (present[0], present[1])))
+    for kept in stencil.kept:
+        names[kept.past] = f"past_state.{len(sheet.kept)}.{kept.name}"
+        names[kept.present] = sheet.fresh(f"{prefix}/{kept.present.removeprefix(LOCAL)}")
+        sheet.kept.append(Kept(kept.name, kept.type, names[kept.past], names[kept.present]))
 
     def of(name: str) -> str:
         if name.startswith(LOCAL) and name not in names:
             names[name] = sheet.fresh(f"{prefix}/{name.removeprefix(LOCAL)}")
         return names.get(name, name)
 
-    for line in stencil.lines:
-        inputs = tuple(map(of, line.inputs))
-        sheet.lines.append(Line(line.op, line.domain, inputs, tuple(map(of, line.outputs)), line.attrs))
+    def copied(line: Line) -> Line:
+        attrs = line.attrs
+        if "body" in attrs:
+            body = attrs["body"]
+            inputs, lines = tuple(map(of, body.inputs)), tuple(map(copied, body.lines))
+            attrs = {**attrs, "body": Body(inputs, lines, tuple(map(of, body.outputs)))}
+        return Line(line.op, line.domain, tuple(map(of, line.inputs)), tuple(map(of, line.outputs)), attrs)
+
+    sheet.lines += map(copied, stencil.lines)
     return tuple(map(of, stencil.outputs))

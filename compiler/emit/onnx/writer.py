@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from archspec.errors import InputError
-from compiler.emit.onnx.sheet import LOCAL, NUMPY, Array, Cache, Line, Sheet, Table, Weight
+from compiler.emit.onnx.sheet import LOCAL, NUMPY, Array, Body, Cache, Kept, Line, Sheet, Table, Weight
 from compiler.emit.onnx.target import FUSED, Target
 from compiler.ir.graph import Node
 from compiler.ir.types import TensorType
@@ -26,6 +26,7 @@ class Writer:
         self.sheet, self.target, self.lines, self.local = sheet, target, lines, local
         self.weights: dict[str, Weight] = {}  # local name -> weight, inside a block
         self.caches: list[Cache] = []
+        self.kept: list[Kept] = []
         self.taken: set[str] = set()
         self.node: Node | None = None
         self.at = "main"
@@ -167,6 +168,48 @@ class Writer:
         """Declare what is carried to the next step."""
         if past[0]:
             self.caches.append(Cache(heads, key, value, past, present))
+
+    def before(self, name: str, type_: TensorType) -> str:
+        """A state that never grows as the last step left it: zeros at the start. See `after`."""
+        if self.sheet.stepping:
+            return f"{LOCAL}state.{len(self.kept)}.{name}"
+        return self.shared(key_of("zeros", list(type_.shape), type_.dtype), lambda m: m.zeros(type_))
+
+    def after(self, name: str, type_: TensorType, past: str, present: str) -> None:
+        """Declare what the state that `before` gave becomes."""
+        if self.sheet.stepping:
+            self.kept.append(Kept(name, type_, past, present))
+
+    def zeros(self, type_: TensorType) -> str:
+        """A tensor of zeros."""
+        sizes = self.op("Concat", *(self.length(d) for d in type_.shape), axis=0)
+        return self.op("Expand", self.numbers(0, "" if type_.dtype == "float" else type_.dtype), sizes)
+
+    # Loops -----------------------------------------------------------------------------------------------------------
+
+    def scan(
+        self,
+        build: Callable[["Writer", tuple[str, ...], tuple[str, ...]], tuple[tuple[str, ...], tuple[str, ...]]],
+        states: Sequence[str],
+        rows: Sequence[str],
+        outputs: int = 1,
+        axis: int = 1,
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """One pass along `axis` of `rows`: the last states, and the outputs put together along the same axis.
+
+        build(writer of the body, states, slices of rows without the axis) -> new states, outputs. All in fp32.
+        """
+        inside = Writer(self.sheet, self.target, [], local=self.local)
+        inside.weights, inside.taken, inside.node, inside.at = self.weights, self.taken, self.node, f"{self.at}/each"
+        given = tuple(inside._fresh(f"{inside.at}/given") for _ in (*states, *rows))
+        ends, made = build(inside, given[: len(states)], given[len(states) :])
+        # An output of the body must be a value of its own: two may be the same value, or an input.
+        results = tuple(inside.op("Identity", value) for value in (*ends, *made))
+        got = self.many(
+            "Scan", *states, *rows, outputs=len(states) + outputs, body=Body(given, tuple(inside.lines), results),
+            num_scan_inputs=len(rows), scan_input_axes=[axis] * len(rows), scan_output_axes=[axis] * outputs,
+        )  # fmt: skip
+        return got[: len(states)], got[len(states) :]
 
     # Refusals --------------------------------------------------------------------------------------------------------
 
