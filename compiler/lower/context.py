@@ -52,6 +52,15 @@ class Scope:
                 self.outer.ids[name] = next(iter(self.outer.main.inputs))
         return self.capture(name)
 
+    def places(self, q: str, k: str) -> tuple[str, ...]:
+        """Positions of queries and keys where these are not their slots: none, or both."""
+        return ()
+
+    def segments(self, name: str, q: str, k: str) -> tuple[str, str]:
+        """Segment ids of queries and of keys, an input of zeros unless given."""
+        ids = self.capture_input(name, ("B", self.type_of(k).shape[2]), "zeros")
+        return ids, ids
+
     def type_of(self, value: str) -> TensorType:
         return self.b.types[value]
 

@@ -16,9 +16,9 @@ class Extra:
     params: dict[str, str] = field(default_factory=dict)
     fields: dict[str, Any] = field(default_factory=dict)
 
-    def add(self, kind: str, k: str, v: str, mask: str = "") -> None:
+    def add(self, kind: str, keys_values: list[str], mask: str = "") -> None:
         self.fields["extra"] = [*self.fields.get("extra", []), kind]
-        self.values += [k, v, mask]
+        self.values += [*keys_values, mask]
 
 
 def extra_keys(s: Scope, op: Any, h: str, home: str, at: str) -> Extra:
@@ -50,7 +50,7 @@ def _learned(s: Scope, op: Any, keys: Any, h: str, home: str, at: str, extra: Ex
             count=keys.count, width=op.n_kv_heads * width,
         )  # fmt: skip
         made.append(s.b.node("split_heads", x, at=f"{at}.learned.{role}.heads", heads=op.n_kv_heads))
-    extra.add("learned", *made)
+    extra.add("learned", made)
 
 
 def _stream(s: Scope, op: Any, keys: Any, home: str, at: str, extra: Extra) -> None:
@@ -71,7 +71,7 @@ def _stream(s: Scope, op: Any, keys: Any, home: str, at: str, extra: Extra) -> N
                 s.refuse("keys of a stream under a qk_norm that is not by head", at)
             y = norm(s, op.qk_norm.norm, y, f"{home}.k_norm", f"{at}.{keys.name}.k_norm")
         made.append(y)
-    extra.add("stream" if own else "stack", *made, mask)
+    extra.add("stream" if own else "stack", made, mask)
 
 
 def _external(s: Scope, op: Any, keys: Any, at: str, extra: Extra) -> None:
@@ -87,4 +87,4 @@ def _external(s: Scope, op: Any, keys: Any, at: str, extra: Extra) -> None:
         if name not in s.outer.types:
             s.outer.offer(name, s.outer.main.input(name, type_), type_)
         made.append(s.capture(name))
-    extra.add("external", *made)
+    extra.add("external", made)

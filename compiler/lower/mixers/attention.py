@@ -30,6 +30,9 @@ def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
             s.refuse(f"position {term.type!r}", f"{at}/position/{i}")
         q, k, more = module.lower(s, term, q, k, f"{home}.{term.type}", f"{at}.{term.type}")
         biases += more
+    for term in op.position:
+        if hasattr(module := find("position", term.type), "finish"):
+            q = module.finish(s, term, q, f"{home}.{term.type}", f"{at}.{term.type}")
     if norms is not None and norms.at == "after_position":
         q, k = _qk_norm(s, norms, q, k, home, at)
     mask = op.mask.model_dump(mode="json", exclude_none=True)

@@ -49,7 +49,7 @@ def chosen(s: Scope, op: Any, h: str, home: str, at: str) -> str:
     roles = ["gate", "up", "down"] if gated else ["up", "down"]
     params = {role: f"{home}.experts.{role}.weight" for role in roles}
     params |= {f"{role}_bias": f"{home}.experts.{role}.bias" for role in expert.bias}
-    inner = {"inner_gain": True} if expert.inner_norm is not None else {}
+    inner: dict[str, Any] = {"inner_gain": True} if expert.inner_norm is not None else {}
     if inner:
         params["inner_gain"] = f"{home}.experts.inner_norm.weight"
     return s.b.node(

@@ -5,7 +5,12 @@ from torch import Tensor
 
 
 def with_extra_keys(
-    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, extra: list[tuple[Tensor | None, ...]]
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    mask: Tensor | None,
+    causal: bool,
+    extra: list[tuple[Tensor, Tensor, Tensor | None]],
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Keys, values and mask with extra ones in front, seen by every query.
 
@@ -31,7 +36,11 @@ def with_sink(
     q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, sink: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The same with one key whose score is sink (H,) and whose value is zero: it takes part in the softmax alone."""
-    none = (k.new_zeros(*k.shape[:2], 1, k.shape[3]), v.new_zeros(*v.shape[:2], 1, v.shape[3]), None)
+    none: tuple[Tensor, Tensor, Tensor | None] = (
+        k.new_zeros(*k.shape[:2], 1, k.shape[3]),
+        v.new_zeros(*v.shape[:2], 1, v.shape[3]),
+        None,
+    )
     k, v, mask = with_extra_keys(q, k, v, mask, causal, [none])
     mask = mask.expand(-1, len(sink), -1, -1)
     return k, v, torch.cat((mask[..., :1] + sink.to(mask.dtype)[:, None, None], mask[..., 1:]), -1)

@@ -1,26 +1,35 @@
 """`relative_bias` in PyTorch: table rows once for all layers, the bias where the table is."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from compiler.emit.torch.writer import Writer
 from compiler.ir.graph import Node
 from compiler.ops.attention.write_torch import span_of
 
+HELPERS = "compiler.ops.relative_bias.torch_helpers"
+
 
 def write(w: Writer, node: Node) -> None:
-    w.helper("distances")
+    rows = table_rows(w, node, node.attrs["distance"])
+    w.set(node, f"F.embedding({rows}, {w.param(node, 'weight')}).permute(2, 0, 1)[None]")
+
+
+def table_rows(w: Writer, node: Node, distance: Mapping[str, Any]) -> str:
+    """The variable of each pair's table row (S, K)."""
+    w.helper("distances", HELPERS)
     if w.steps:
         span = span_of(w, node)
         offset, inputs = f"distances({span}.i, {span}.j)", []
     else:
         offset, inputs = "distances(*[torch.arange({0}.shape[1], device={0}.device)] * 2)", [w.stream]
-    distance = node.attrs["distance"]
     match distance["type"]:
         case "log_buckets":
-            w.helper("log_buckets")
+            w.helper("log_buckets", HELPERS)
             two = distance.get("sides", 2) == 2
             rows = f"log_buckets({offset}, {distance['buckets']}, {distance['max']}, {two})"
         case "exact":
             rows = f"{offset}.clamp(-{distance['max']}, {distance['max']}) + {distance['max']}"
         case _:
             rows = f"{offset}.clamp(-{distance['left']}, {distance['right']}) + {distance['left']}"
-    buckets = w.once("buckets", rows, *inputs)
-    w.set(node, f"F.embedding({buckets}, {w.param(node, 'weight')}).permute(2, 0, 1)[None]")
+    return w.once("buckets", rows, *inputs)

@@ -1,0 +1,34 @@
+"""Scores with vectors by distance (Shaw; Transformer-XL's u, v and r)."""
+
+from typing import Any
+
+from compiler.lower.context import Scope
+
+
+def lower(s: Scope, term: Any, q: str, k: str, home: str, at: str) -> tuple[str, str, list[tuple[str, str]]]:
+    vectors, path = term.vectors, s.owner(home, term.weights)
+    sinusoid = vectors.type == "sinusoid"
+    if "s" in term.terms:
+        s.refuse("a learned number among the terms of relative vectors", at)
+    if term.projection != ("own" if sinusoid else "none"):
+        s.refuse(f"relative vectors from a {vectors.type} with projection {term.projection!r}", at)
+    s.only(vectors, at, norm=None)
+    terms = [t for t in ("q_r", "k_r", "v_r") if t in term.terms]
+    if not terms:
+        s.refuse("relative vectors that meet neither q, k nor v", at)
+    table = s.owner(f"{path}.table", getattr(vectors, "weights", None))
+    params = {"r": f"{path}.r.weight"} if sinusoid else {"table": f"{table}.weight"}
+    params |= {"v": f"{path}.v.weight"} if "v_r" in terms else {}
+    fields = vectors.model_dump(mode="json", exclude_none=True, exclude={"weights", "norm"})
+    scores = s.b.node(
+        "relative_scores", q, k, *s.places(q, k), at=at, params=params, vectors=fields, terms=terms, width=s.d_model
+    )
+    return q, k, [(scores, "before_scale")]
+
+
+def finish(s: Scope, term: Any, q: str, home: str, at: str) -> str:
+    """u joins the query of the content scores, after every term has read the query itself."""
+    if "u_k" not in term.terms:
+        return q
+    path = f"{s.owner(home, term.weights)}.u.weight"
+    return s.b.node("head_gain", q, at=f"{at}.u", params={"bias": path}, kind="norm", gain="none", bias=True)

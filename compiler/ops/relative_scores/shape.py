@@ -1,0 +1,60 @@
+"""Scores (B, H, S, T) of queries with vectors r by distance, and of keys with them: terms q·r, v·r and k·r.
+
+Inputs: q (B, H, S, D), k (B, G, T, D) (only its length is read unless `terms` has "k_r"), and positions of queries and
+keys (B, S), (B, T) where these are not their slots. vectors: "sinusoid" {layout, ladder, clamp}: sines and cosines of
+i - j, `width` wide, projected by r (H·D, width) (Transformer-XL, arXiv 1901.02860, section 3.3); "table" {distance,
+per_head}: a learned row for each distance j - i as in `relative_bias` (Shaw et al., arXiv 1803.02155), for all heads or
+for each. v (H, D) is a learned query (their v_r).
+"""
+
+from collections.abc import Sequence
+
+from compiler.ir.types import TensorType, size
+from compiler.ops.base import REQUIRED, Attrs, Env, Flops, Op
+from compiler.ops.relative_bias.shape import rows
+
+
+class RelativeScores(Op):
+    name = "relative_scores"
+    fields = {"vectors": REQUIRED, "terms": REQUIRED, "width": REQUIRED}
+    n_inputs = (2, 4)
+
+    def check(self, inputs: Sequence[TensorType], attrs: Attrs) -> str | None:
+        return None if inputs[0].shape[3] == inputs[1].shape[3] else "q and k have different head sizes"
+
+    def infer(self, inputs: Sequence[TensorType], attrs: Attrs) -> tuple[TensorType, ...]:
+        return (TensorType("float", (*inputs[0].shape[:3], inputs[1].shape[2])),)
+
+    def params(self, inputs: Sequence[TensorType], attrs: Attrs) -> dict[str, tuple[int, ...]]:
+        heads, d = int(inputs[0].shape[1]), int(inputs[0].shape[3])
+        vectors = attrs["vectors"]
+        shapes: dict[str, tuple[int, ...]] = {"v": (heads, d)} if "v_r" in attrs["terms"] else {}
+        if vectors["type"] == "sinusoid":
+            return {"r": (heads * d, attrs["width"]), **shapes}
+        table = (rows(vectors["distance"]), d)
+        return {"table": (heads, *table) if vectors.get("per_head") else table, **shapes}
+
+    def flops(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> Flops:
+        b, heads, s, d = (size(x, env) for x in inputs[0].shape)
+        total = env["T"] if inputs[1].shape[2] == "S" else size(inputs[1].shape[2], env)
+        distances = self._distances(inputs, attrs, env)
+        n = 2 * b * heads * s * distances * d
+        if "k_r" in attrs["terms"]:
+            n += 2 * b * heads * total * distances * d
+        if attrs["vectors"]["type"] == "sinusoid":
+            n += 2 * distances * heads * d * attrs["width"]
+        return Flops(n, n)
+
+    def inside(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> int:
+        """Scores with the vector of every distance, from which each pair takes one."""
+        b, heads, s, _ = (size(x, env) for x in inputs[0].shape)
+        return b * heads * s * self._distances(inputs, attrs, env)
+
+    def _distances(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> int:
+        if attrs["vectors"]["type"] == "table":
+            return rows(attrs["vectors"]["distance"])
+        total = env["T"] if inputs[1].shape[2] == "S" else size(inputs[1].shape[2], env)
+        return size(inputs[0].shape[2], env) + total - 1
+
+
+OP = RelativeScores()

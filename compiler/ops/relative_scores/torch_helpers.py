@@ -1,0 +1,34 @@
+"""Text for generated files: scores with vectors by distance (arXiv 1803.02155, 1901.02860)."""
+
+import torch
+from torch import Tensor
+
+
+def all_distances(i: Tensor, j: Tensor) -> tuple[Tensor, Tensor]:
+    """Every distance i - j of queries i (S,) to keys j (K,) once (S + K - 1,), and the place of each pair's (S, K).
+
+    Both are runs of whole numbers, in any order.
+    """
+    distance = i[:, None] - j[None, :]
+    low = i[0] - j.max()
+    return low + torch.arange(len(i) + len(j) - 1, device=i.device), distance - low
+
+
+def waves(distances: Tensor, inverse: Tensor, x: Tensor, clamp: int | None = None, halves: bool = True) -> Tensor:
+    """[sin | cos] or sin, cos, ... of the distances (R,): (R, width) in the type of x."""
+    if clamp is not None:
+        distances = distances.clamp(-clamp, clamp)
+    angle = distances[:, None] * inverse
+    parts = (angle.sin(), angle.cos())
+    return (torch.cat(parts, -1) if halves else torch.stack(parts, -1).flatten(-2)).to(x.dtype)
+
+
+def heads_of(x: Tensor, heads: int) -> Tensor:
+    """(R, H·D) -> (H, R, D)."""
+    return x.unflatten(-1, (heads, -1)).transpose(0, 1)
+
+
+def score_by_distance(x: Tensor, vectors: Tensor, place: Tensor) -> Tensor:
+    """x (B, H, S, D) with the vector of each pair's distance: vectors (R, D) or (H, R, D), place (S, K)."""
+    scores = x @ vectors.mT  # (B, H, S, R)
+    return scores.gather(-1, place.expand(*scores.shape[:2], -1, -1))
