@@ -171,8 +171,10 @@ class Writer:
 
     def before(self, name: str, type_: TensorType) -> str:
         """A state that never grows as the last step left it: zeros at the start. See `after`."""
+        if self.sheet.stepping and not self.local:
+            self.refuse("a state outside the layers")
         if self.sheet.stepping:
-            return f"{LOCAL}state.{len(self.kept)}.{name}"
+            return self._fresh(f"{self.at}/{name}")
         return self.shared(key_of("zeros", list(type_.shape), type_.dtype), lambda m: m.zeros(type_))
 
     def after(self, name: str, type_: TensorType, past: str, present: str) -> None:

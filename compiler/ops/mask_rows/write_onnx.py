@@ -1,0 +1,23 @@
+"""Padded rows times zero; in a step the mask covers all tokens so far, of which the last ones are here."""
+
+from compiler.emit.onnx.writer import Writer
+from compiler.ir.graph import Node
+from compiler.ir.types import Dim
+
+FIELDS = ()
+
+
+def write(w: Writer, node: Node) -> str:
+    x, mask = w.inputs
+    rank = len(w.types[0].shape)
+    symbol, total = w.types[0].shape[1 if rank == 3 else 2], w.types[1].shape[1]
+    axes = (2,) if rank == 3 else (1, 3)
+    return w.op("Mul", x, w.shared(f"rows {mask} {symbol} {rank}", lambda m: _rows(m, mask, symbol, total, axes)))
+
+
+def _rows(m: Writer, mask: str, symbol: Dim, total: Dim, axes: tuple[int, ...]) -> str:
+    """The mask of the new tokens as numbers, (B, S, 1) or (B, 1, S, 1)."""
+    if m.sheet.stepping and total == "T":
+        first = m.op("Sub", m.length(total), m.length(symbol))
+        mask = m.op("Slice", mask, first, m.length(total), m.ints(1))
+    return m.op("Unsqueeze", m.float(mask), m.ints(*axes))
