@@ -43,7 +43,8 @@ def emitted(program: Program, weights: dict[str, Tensor], folder: Path, passes: 
 
 def cuts(length: int, sizes: Iterable[int]) -> list[slice]:
     """Slices of these sizes, again from the first after the last."""
-    sizes, out, start = list(sizes), [], 0
+    sizes, start = list(sizes), 0
+    out: list[slice] = []
     while start < length:
         stop = min(length, start + sizes[len(out) % len(sizes)])
         out.append(slice(start, stop))
