@@ -27,8 +27,9 @@ def write(w: Writer, node: Node) -> str:
             w.refuse("fixed and gated decays together")
         decay = w.op("Add", decay, fixed) if decay else fixed
     beta = merge(w, rest.pop(0), int(heads)) if attrs.get("rule") == "delta" else ""
-    flat = [merge(w, x, int(heads) * int(n)) for x, n in ((q, width), (k, width), (v, value_width))]
-    y = attend(w, *flat, decay, beta, int(heads), int(width), int(value_width), batch)
+    flat_q, flat_k = (merge(w, x, int(heads) * int(width)) for x in (q, k))
+    flat_v = merge(w, v, int(heads) * int(value_width))
+    y = attend(w, flat_q, flat_k, flat_v, decay, beta, int(heads), int(width), int(value_width), batch)
     y = w.op("Transpose", w.op("Reshape", y, w.ints(0, 0, int(heads), int(value_width))), perm=[0, 2, 1, 3])
     y = w.op("Mul", y, w.number(attrs["scale"])) if attrs["scale"] != 1 else y
     if attrs.get("key_sum") is None:
