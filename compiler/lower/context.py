@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 
 from archspec.errors import InputError
 from compiler.ir.builder import Builder
-from compiler.ir.types import TensorType
+from compiler.ir.types import Dim, TensorType
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,11 @@ class Scope:
     max_length: int
     at_least: dict[str, str]
     slot: str = ""  # "{block}": stands for the call's prefix in parameter paths
+    axes: int = 1  # of the stack's input, besides batch and width
+    segment_rows: dict[str, Dim] = field(default_factory=dict)  # inputs joined along the sequence -> rows of each
+    stream_places: dict[str, str] = field(default_factory=dict)  # stream -> capture name of its rows' places, or ""
+    reading: str = ""  # the stream that the current branch reads
+    seen: dict[str, dict[str, Any]] = field(default_factory=dict)  # other stack -> how a branch before looked at it
     streams: dict[str, str] = field(default_factory=dict)  # stream -> value
     captures: dict[str, None] = field(default_factory=dict)
 
@@ -52,14 +57,25 @@ class Scope:
                 self.outer.ids[name] = next(iter(self.outer.main.inputs))
         return self.capture(name)
 
+    def stream_place(self, stream: str) -> str:
+        """Places (B, rows) of a stream whose rows do not stand at their own slots, "" for any other."""
+        name = self.stream_places.get(stream, "")
+        return self.capture(name) if name else ""
+
     def places(self, q: str, k: str) -> tuple[str, ...]:
-        """Positions of queries and keys where these are not their slots: none, or both."""
-        return ()
+        """Positions of queries and keys where those of the queries are not their slots: none, or both."""
+        place = self.stream_place(self.reading)
+        return (place, self.capture("positions")) if place else ()
+
+    def at_queries(self, value: str) -> str:
+        """Rows of a value (B, S, ...) for the queries, where these stand at given places."""
+        place = self.stream_place(self.reading)
+        return self.b.node("take_rows", value, place, at=f"{value}.at_queries") if place else value
 
     def segments(self, name: str, q: str, k: str) -> tuple[str, str]:
         """Segment ids of queries and of keys, an input of zeros unless given."""
         ids = self.capture_input(name, ("B", self.type_of(k).shape[2]), "zeros")
-        return ids, ids
+        return self.at_queries(ids), ids
 
     def type_of(self, value: str) -> TensorType:
         return self.b.types[value]

@@ -10,9 +10,10 @@ def mask_inputs(s: Scope, mask: Any, q: str, k: str) -> tuple[list[str], list[st
     """Names and values of the inputs that the mask reads: pairs (B, S, T) for `input` atoms, else rows (B, T)."""
     names = input_names(mask)
     total = s.type_of(s.capture("attention_mask")).shape[1] if names else 0
-    pairs = pair_names(mask)
+    pairs, keys = pair_names(mask), s.type_of(k).shape[2]
+    queries = keys if s.stream_place(s.reading) else s.type_of(q).shape[2]
     given = [
-        s.capture_input(name, ("B", s.type_of(q).shape[2], s.type_of(k).shape[2]))
+        s.at_queries(s.capture_input(name, ("B", queries, keys)))
         if name in pairs
         else s.capture_input(name, ("B", total), "zeros" if name == "prefix" else None)
         for name in names

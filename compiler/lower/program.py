@@ -5,13 +5,14 @@ from dataclasses import replace
 from typing import Any
 
 from archspec.errors import InputError
+from archspec.spec.resolved import branches
 from compiler.ir.builder import Builder
 from compiler.ir.check import check
 from compiler.ir.graph import Graph, GraphError, Node
 from compiler.ir.program import Call, Param, Program, runs
 from compiler.ir.types import TensorType
 from compiler.lower.context import Outer, Scope
-from compiler.lower.inputs import lower_input
+from compiler.lower.inputs import lower_inputs
 from compiler.lower.pointwise import norm, pointwise
 from compiler.lower.steps import lower_body, read
 
@@ -64,10 +65,9 @@ class _Lowering:
         """Inputs, layers and final norm; returns the stack's output value."""
         last = stack.name == self.resolved.output
         lengths = ("S", "T") if last else (f"S_{stack.name}", f"S_{stack.name}")
-        if len(stack.inputs) > 1:
-            scope.refuse("several inputs of one stack", f"/stacks/{stack.name}/input")
-        values = {i.name: lower_input(scope, i, lengths) for i in stack.inputs}
-        first = next(iter(values.values()))
+        scope.axes = 1 + max((axis(branch) for body in stack.bodies for branch in branches(body)), default=0)
+        values = lower_inputs(scope, stack, lengths)
+        first = values["input"]
         scope.outer.offer("input", first, scope.type_of(first))
         for stream, source in stack.streams.items():
             value = values.get(source, first)
@@ -111,9 +111,24 @@ class _Lowering:
     def body(self, scope: Scope, body: Any, name: str, streams: list[str], types: list[TensorType]) -> Scope:
         builder = Builder(name, self.params)
         inner = replace(scope, b=builder, slot=f"{{{name}}}", captures={})
+        inner.axes, inner.segment_rows, inner.stream_places = scope.axes, scope.segment_rows, scope.stream_places
         inner.streams = {name: builder.input(name, type_) for name, type_ in zip(streams, types, strict=True)}
         lower_body(inner, body)
         return inner
+
+    def clustered(self, scope: Scope, logits: Any, x: str) -> str:
+        """Log probabilities over a clustered vocabulary; tables may be shared with the embedding, and so may all
+        projections but the first."""
+        home, own = scope.owner("head.logits", logits.weights), "head.logits"
+        params = {"clusters": f"{own}.clusters.weight", "cluster_bias": f"{own}.clusters.bias"}
+        for c in range(len(logits.cutoffs) + 1):
+            shared = home if logits.tie_projections and c else own
+            params |= {f"table_{c}": f"{home}.table_{c}.weight", f"projection_{c}": f"{shared}.projection_{c}.weight"}
+            params[f"bias_{c}"] = f"{own}.bias_{c}"
+        return self.main.node(
+            "adaptive_softmax", x, at="head.adaptive", params=params, kind="head", rows=logits.size,
+            cutoffs=list(logits.cutoffs), divide=logits.divide, at_least=scope.at_least["softmax"],
+        )  # fmt: skip
 
     def head(self, scope: Scope, x: str) -> str:
         head = self.resolved.head
@@ -125,8 +140,8 @@ class _Lowering:
         logits = head.logits
         if logits is None:
             return x
-        if logits.type != "linear":
-            scope.refuse(f"logits {logits.type!r}", "/head/logits")
+        if logits.type == "adaptive_softmax":
+            return self.clustered(scope, logits, x)
         if logits.scale != 1:
             x = self.main.node("scale", x, at="head.scaled", by=logits.scale)
         # The bias of a tied head is the head's own.
@@ -145,3 +160,8 @@ def _unused(name: str, taken: Collection[str]) -> str:
     while name in taken:
         name += "_"
     return name
+
+
+def axis(branch: Any) -> int:
+    """The axis of a grid that an attention runs along, 0 for any other op."""
+    return int(getattr(branch.op, "axis", 0))

@@ -8,6 +8,7 @@ from typing import Any
 
 from archspec.spec.resolved import branch_names
 from archspec.spec.steps import Body, Branch, Parallel
+from compiler.lower import rows
 from compiler.lower.context import Scope
 from compiler.lower.find import find
 from compiler.lower.pointwise import norm, projected_gate
@@ -38,31 +39,33 @@ def parallel(s: Scope, step: Any, names: Iterator[str]) -> None:
 
 def branch(s: Scope, part: Any, name: str, before: dict[str, str], normed: str | None) -> str:
     """The new value of the stream that the branch writes. `normed`: the shared pre_norm of a parallel step."""
-    s.only(part, name, rows=None)
     module = find("mixers", part.op.type)
     if module is None:
         s.refuse(f"op {part.op.type!r}", f"/stacks/{s.stack}")
     home = f"{s.slot}.{name}"
+    s.reading = part.read if isinstance(part.read, str) else ""
     h = normed or read(s, part.read, before, name)
+    old = s.streams.get(part.write, "")
+    chosen = rows.choose(s, part, h, old, name) if part.rows is not None else None
+    h, r = (chosen.read, chosen.write) if chosen is not None else (h, old)
     if part.pre_norm is not None:
         h = norm(s, part.pre_norm, h, f"{home}.pre_norm", f"{name}.pre_norm")
     y = module.lower(s, part.op, h, s.owner(home, getattr(part.op, "weights", None)), name)
     if part.out_norm is not None:
         y = norm(s, part.out_norm, y, f"{home}.out_norm", f"{name}.out_norm")
     if part.gate is not None:
-        y = gate(s, part.gate, y, h, f"{home}.gate", f"{name}.gate")
+        y = gate(s, part.gate, y, h, f"{home}.branch_gate", f"{name}.branch_gate")
     match part.residual.type:
         case "add":
-            r = s.streams[part.write] if part.residual.of == "stream" else h
+            r = r if part.residual.of == "stream" else h
             y = s.b.node("add", r, y, at=f"{name}.sum", left=part.residual.keep, right=part.residual.scale)
         case "gru":
             path = s.owner(f"{home}.gru", part.residual.weights)
             roles = ("input_weight", "hidden_weight", "input_bias", "hidden_bias")
-            params = {role: f"{path}.{role}" for role in roles}
-            y = s.b.node("gru", s.streams[part.write], y, at=f"{name}.sum", params=params)
+            y = s.b.node("gru", r, y, at=f"{name}.sum", params={role: f"{path}.{role}" for role in roles})
     if part.sum_norm is not None:
         y = norm(s, part.sum_norm, y, f"{home}.sum_norm", f"{name}.sum_norm")
-    return y
+    return rows.put_back(s, chosen, old, y, name) if chosen is not None else y
 
 
 def gate(s: Scope, declared: Any, y: str, h: str, path: str, at: str) -> str:

@@ -8,42 +8,24 @@ from compiler.lower.find import find
 from compiler.lower.masks import mask_inputs
 from compiler.lower.pointwise import activation, linear, norm, projected_gate
 
+ALL = frozenset("qkv")
+
 
 def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
-    s.only(op, at, key_map=None, own_projections=None, axis=0)
-    source, key_mask, cross = _source(s, op, h)
-    q = _project(s, h, op.n_heads, op.d_head, "q", op, home, at)
-    k = _project(s, source, op.n_kv_heads, op.d_head, "k", op, home, at)
-    v = _project(s, source, op.n_kv_heads, op.d_value, "v", op, home, at)
-    norms = op.qk_norm
-    if norms is not None and (norms.scope, norms.at) == ("width", "before_position"):
-        q, k = _qk_norm(s, norms, q, k, home, at)
-    q = s.b.node("split_heads", q, at=f"{at}.q.heads", heads=op.n_heads)
-    k = s.b.node("split_heads", k, at=f"{at}.k.heads", heads=op.n_kv_heads)
-    v = s.b.node("split_heads", v, at=f"{at}.v.heads", heads=op.n_kv_heads)
-    if norms is not None and norms.scope != "width" and norms.at == "before_position":
-        q, k = _qk_norm(s, norms, q, k, home, at)
-    biases: list[tuple[str, str]] = []
-    for i, term in enumerate(op.position):
-        module = find("position", term.type)
-        if module is None:
-            s.refuse(f"position {term.type!r}", f"{at}/position/{i}")
-        q, k, more = module.lower(s, term, q, k, f"{home}.{term.type}", f"{at}.{term.type}")
-        biases += more
-    for term in op.position:
-        if hasattr(module := find("position", term.type), "finish"):
-            q = module.finish(s, term, q, f"{home}.{term.type}", f"{at}.{term.type}")
-    if norms is not None and norms.at == "after_position":
-        q, k = _qk_norm(s, norms, q, k, home, at)
+    if s.axes > 1:
+        rows = s.b.node("fold_axis", h, at=f"{at}.rows", axis=op.axis)
+        y = joined(s, op, rows, home, at)
+        return s.b.node("unfold_axis", y, h, at=f"{at}.grid", axis=op.axis)
+    return joined(s, op, h, home, at)
+
+
+def joined(s: Scope, op: Any, h: str, home: str, at: str) -> str:
+    """Heads, joined, normed, gated, projected: (B, S, d) -> (B, S, width of h)."""
     mask = op.mask.model_dump(mode="json", exclude_none=True)
-    names, given = mask_inputs(s, mask, q, k)
-    extra = extra_keys(s, op, h, home, at)
-    y = s.b.node(
-        "attention", q, k, v, key_mask, *given, *(value for value, _ in biases), *extra.values, at=f"{at}.core",
-        params=extra.params, kind="norm", **extra.fields,
-        mask=mask, scale=op.scale, softcap=op.softcap, mask_inputs=names, bias_at=[where for _, where in biases],
-        cross=cross, empty_rows=op.empty_rows, at_least=s.at_least["softmax"],
-    )  # fmt: skip
+    if op.own_projections is None:
+        y = heads(s, op, h, mask, home, at)
+    else:
+        y = _by_rows(s, op, h, mask, home, at)
     if op.inner_norm is not None and op.inner_norm.scope == "head":
         y = norm(s, op.inner_norm.norm, y, f"{home}.inner_norm", f"{at}.inner_norm")
     y = s.b.node("merge_heads", y, at=f"{at}.joined")
@@ -52,6 +34,80 @@ def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
     if op.gate is not None:
         y = gated(s, op, y, h, home, at)
     return linear(s, y, s.width(h), f"{home}.o", f"{at}.o", "o" in op.bias)
+
+
+def _by_rows(s: Scope, op: Any, h: str, mask: Any, home: str, at: str) -> str:
+    """Marked rows look through projections of their own; each attention leaves the other's rows zero."""
+    own = frozenset(op.own_projections.of)
+    if op.position or op.qk_norm or op.extra_keys or not own <= ALL or op.empty_rows != "zeros":
+        s.refuse("own projections beside positions, norms, extra keys, of the output or where empty rows see all", at)
+    marked = {"type": "queries", "of": op.own_projections.rows.model_dump(mode="json", exclude_none=True)}
+    others = {"type": "and", "of": [mask, {"type": "not", "of": marked}]}
+    plain = heads(s, op, h, others, home, at)
+    marked_rows = {"type": "and", "of": [mask, marked]}
+    return s.b.node("add", plain, heads(s, op, h, marked_rows, home, f"{at}.own", own), at=f"{at}.by_rows")
+
+
+def heads(s: Scope, op: Any, h: str, mask: Any, home: str, at: str, own: frozenset[str] = frozenset()) -> str:
+    """project → qk_norm → position → softmax(q·k)·v: (B, H, S, d_value). `own`: projections under `<home>.own`."""
+    source, key_mask, cross = _source(s, op, h)
+    homes = {role: f"{home}.own" if role in own else home for role in ALL}
+    q = _project(s, h, op.n_heads, op.d_head, "q", op, homes["q"], at)
+    k = _project(s, source, op.n_kv_heads, op.d_head, "k", op, homes["k"], at)
+    v = _project(s, source, op.n_kv_heads, op.d_value, "v", op, homes["v"], at)
+    if op.key_map is not None:
+        k, v, key_mask = _mapped(s, op, k, v, key_mask, home, at)
+    norms = op.qk_norm
+    if norms is not None and (norms.scope, norms.at) == ("width", "before_position"):
+        q, k = _qk_norm(s, norms, q, k, home, at)
+    q = s.b.node("split_heads", q, at=f"{at}.q.heads", heads=op.n_heads)
+    k = s.b.node("split_heads", k, at=f"{at}.k.heads", heads=op.n_kv_heads)
+    v = s.b.node("split_heads", v, at=f"{at}.v.heads", heads=op.n_kv_heads)
+    if norms is not None and norms.scope != "width" and norms.at == "before_position":
+        q, k = _qk_norm(s, norms, q, k, home, at)
+    q, k, biases = _positions(s, op, q, k, home, at)
+    if norms is not None and norms.at == "after_position":
+        q, k = _qk_norm(s, norms, q, k, home, at)
+    names, given = mask_inputs(s, mask, q, k)
+    if cross:
+        s.seen[op.source] = {"keys": source, "real": key_mask, "mask": mask, "names": names, "given": given}
+    extra = extra_keys(s, op, h, home, at)
+    return s.b.node(
+        "attention", q, k, v, key_mask, *given, *(value for value, _ in biases), *extra.values, at=f"{at}.core",
+        params=extra.params, kind="norm", **extra.fields,
+        mask=mask, scale=op.scale, softcap=op.softcap, mask_inputs=names, bias_at=[where for _, where in biases],
+        cross=cross, empty_rows=op.empty_rows, at_least=s.at_least["softmax"],
+    )  # fmt: skip
+
+
+def _positions(s: Scope, op: Any, q: str, k: str, home: str, at: str) -> tuple[str, str, list[tuple[str, str]]]:
+    """q and k after every position term, and what the terms add to the scores."""
+    biases: list[tuple[str, str]] = []
+    for i, term in enumerate(op.position):
+        module = find("position", term.type)
+        if module is None:
+            s.refuse(f"position {term.type!r}", f"{at}/position/{i}")
+        if op.key_map is not None:
+            s.refuse("positions beside a key map", f"{at}/position/{i}")
+        q, k, more = module.lower(s, term, q, k, f"{home}.{term.type}", f"{at}.{term.type}")
+        biases += more
+    for term in op.position:
+        if finish := getattr(find("position", term.type), "finish", None):
+            q = finish(s, term, q, f"{home}.{term.type}", f"{at}.{term.type}")
+    return q, k, biases
+
+
+def _mapped(s: Scope, op: Any, k: str, v: str, key_mask: str, home: str, at: str) -> tuple[str, str, str]:
+    """Keys and values mixed along the sequence; padding counts as zero, and no key is padding after it."""
+    path, of = s.owner(f"{home}.key_map", op.key_map.weights), op.key_map
+    mixed = []
+    for role, x in (("k", k), ("v", v)):
+        x = s.b.node("mask_rows", x, key_mask, at=f"{at}.{role}.kept")
+        params = {"weight": f"{path}.weight" if of.shared else f"{path}.{role}.weight"}
+        mixed.append(
+            s.b.node("length_projection", x, at=f"{at}.{role}.mixed", params=params, rank=of.rank, length=of.length)
+        )
+    return mixed[0], mixed[1], ""
 
 
 def gated(s: Scope, op: Any, y: str, h: str, home: str, at: str) -> str:
@@ -69,6 +125,10 @@ def gated(s: Scope, op: Any, y: str, h: str, home: str, at: str) -> str:
 
 def _source(s: Scope, op: Any, h: str) -> tuple[str, str, bool]:
     """Where keys and values come from: the value, its padding mask, and whether it is another stack."""
+    if s.axes > 1:
+        if op.source != "self" or op.position:
+            s.refuse("attention along an axis beside positions or another source", f"/stacks/{s.stack}")
+        return h, "", False
     if op.source == "self":
         return h, s.capture("attention_mask"), False
     if op.source in s.streams:

@@ -1,0 +1,15 @@
+"""Token embeddings narrower for rarer tokens."""
+
+from typing import Any
+
+from compiler.lower.context import Scope
+
+
+def lower(s: Scope, part: Any, given: dict[str, str], home: str, at: str) -> str:
+    params = {
+        f"{r}_{c}": f"{home}.{r}_{c}.weight" for c in range(len(part.cutoffs) + 1) for r in ("table", "projection")
+    }
+    return s.b.node(
+        "adaptive_embedding", given["ids"], at=at, params=params, kind="embedding", rows=part.size, width=s.d_model,
+        cutoffs=list(part.cutoffs), divide=part.divide,
+    )  # fmt: skip

@@ -1,0 +1,8 @@
+"""`fold_axis` in PyTorch."""
+
+from compiler.emit.torch.writer import Writer
+from compiler.ir.graph import Node
+
+
+def write(w: Writer, node: Node) -> None:
+    w.set(node, f"{w.read(node, 0)}.movedim({node.attrs['axis'] + 1}, -2).flatten(0, -3)")

@@ -1,0 +1,11 @@
+"""new where rows are marked, else old: old and new (B, S, d), marked (B, S)."""
+
+from compiler.ops.base import Op
+
+
+class WhereRows(Op):
+    name = "where_rows"
+    n_inputs = (3, 3)
+
+
+OP = WhereRows()
