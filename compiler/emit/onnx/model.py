@@ -126,16 +126,21 @@ def _dim(sheet: Sheet, dim: Dim) -> int | str:
 
 def _load(tensors: Mapping[str, Any], weight: Weight, name: str, dtype: str) -> ir.Tensor:
     """One weight in the package's dtype; called while saving, and again wherever the writer asks for its bytes."""
-    try:
-        given = tensors[weight.path]
-    except KeyError:
-        raise InputError(f"no tensor for the parameter {weight.path}") from None
-    array = to_numpy(given, NUMPY[dtype])
+    array = _array(tensors, weight.path, dtype)
+    if weight.beside:
+        array = np.stack([array, _array(tensors, weight.beside, dtype)], 2).reshape(len(array), -1, *array.shape[2:])
     if weight.transposed:
         array = array.T
     if array.shape != weight.shape:
         raise InputError(f"the tensor for {weight.path} has shape {array.shape}, the parameter {weight.shape}")
     return ir.Tensor(np.ascontiguousarray(array), name=name)
+
+
+def _array(tensors: Mapping[str, Any], path: str, dtype: str) -> Array:
+    try:
+        return to_numpy(tensors[path], NUMPY[dtype])
+    except KeyError:
+        raise InputError(f"no tensor for the parameter {path}") from None
 
 
 def _table(table: Table, name: str) -> ir.Tensor:

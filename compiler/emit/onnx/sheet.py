@@ -48,11 +48,15 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """A parameter as an initializer: its path (a template inside a block), stored as it is or transposed."""
+    """A parameter as an initializer: its path (a template inside a block), stored as it is or transposed.
+
+    beside: path of another parameter of the same shape, whose rows (axis 1) follow those of the first in turns.
+    """
 
     path: str
     shape: tuple[int, ...]
     transposed: bool = False
+    beside: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +138,10 @@ class Sheet:
 
     def weight(self, weight: Weight) -> str:
         """The initializer of a parameter, each (path, orientation) once."""
-        key = f"weight {weight.path} {weight.transposed}"
+        key = f"weight {weight.path} {weight.transposed} {weight.beside}"
         if key not in self.shared:
-            name = self.fresh(weight.path + ("/transposed" if weight.transposed else ""))
+            kind = "/transposed" if weight.transposed else "/interleaved" if weight.beside else ""
+            name = self.fresh(weight.path + kind)
             self.weights[name] = weight
             self.shared[key] = (name,)
         return self.shared[key][0]

@@ -34,6 +34,7 @@ FUSED: Mapping[str, tuple[str, Mapping[str, tuple[str, ...]]]] = {
     "QuickGelu": (MICROSOFT, _ANY),
     "FusedMatMul": (MICROSOFT, _ANY),
     "LinearAttention": (MICROSOFT, _ANY),
+    "MoE": (MICROSOFT, _ANY),
     "CausalConvWithState": (MICROSOFT, _ANY),
 }
 

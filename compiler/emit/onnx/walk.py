@@ -84,7 +84,8 @@ def _instantiate(sheet: Sheet, stencil: Stencil, carried: tuple[str, ...], prefi
     """Append the stencil's lines for the layer `prefix`; returns the new carried values."""
     names = {f"{LOCAL}carried.{i}": value for i, value in enumerate(carried)}
     for name, weight in stencil.weights.items():
-        names[name] = sheet.weight(Weight(fill(weight.path, prefix), weight.shape, weight.transposed))
+        path, beside = fill(weight.path, prefix), fill(weight.beside, prefix)
+        names[name] = sheet.weight(Weight(path, weight.shape, weight.transposed, beside))
     for cache in stencil.caches:
         number = len(sheet.caches)
         past = (f"past_key_values.{number}.key", f"past_key_values.{number}.value")

@@ -15,6 +15,7 @@ from compiler.emit.onnx.sheet import LOCAL, NUMPY, Array, Body, Cache, Kept, Lin
 from compiler.emit.onnx.target import FUSED, Target
 from compiler.ir.graph import Node
 from compiler.ir.types import TensorType
+from compiler.ops.base import Attrs
 
 FLOATS = ("alpha", "epsilon", "scale", "softcap")  # attributes that a spec may give as whole numbers
 
@@ -28,6 +29,7 @@ class Writer:
         self.caches: list[Cache] = []
         self.kept: list[Kept] = []
         self.taken: set[str] = set()
+        self.routed: dict[str, tuple[str, Attrs]] = {}  # a router's weights -> its logits and fields
         self.node: Node | None = None
         self.at = "main"
         self.inputs: tuple[str, ...] = ()  # value names of the current node's inputs, "" where absent
@@ -107,11 +109,21 @@ class Writer:
         weight = Weight(path, shape[::-1] if transposed else shape, transposed)
         if not transposed:
             self.sheet.plain.add(path)
+        return self._weight(weight, f"{LOCAL}{path}{' transposed' if transposed else ''}")
+
+    def interleaved(self, role: str, other: str) -> str:
+        """One initializer of two parameters of the current node, (E, F, ...) each: their rows in turns (E, 2F, ...)."""
+        assert self.node is not None
+        path, beside = self.node.params[role], self.node.params[other]
+        experts, rows, *rest = self.sheet.program.params[path].shape
+        weight = Weight(path, (experts, 2 * rows, *rest), beside=beside)
+        return self._weight(weight, f"{LOCAL}{path} and {beside}")
+
+    def _weight(self, weight: Weight, local: str) -> str:
         if not self.local:
             return self.sheet.weight(weight)
-        name = f"{LOCAL}{path}{' transposed' if transposed else ''}"
-        self.weights[name] = weight
-        return name
+        self.weights[local] = weight
+        return local
 
     def is_plain(self, role: str) -> bool:
         """Does something already read this parameter untransposed?"""

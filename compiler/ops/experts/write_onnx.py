@@ -1,7 +1,8 @@
-"""Experts one after another, each on the tokens that chose it: rows gathered, computed, added back.
+"""ONNX Runtime's MoE operator, which routes by itself, where the router is one that it knows: softmax over all experts,
+the best k, their weights as they are or divided by their sum. Its gates and ups are stored row by row in turns.
 
-ONNX Runtime's MoE operator takes interleaved gates and a softmax over all experts only; this form takes every router.
-The file holds the experts stacked; slices of them are folded when the model is loaded.
+Else experts one after another, each on the tokens that chose it: rows gathered, computed, added back. The file holds
+them stacked; slices are folded when the model is loaded.
 """
 
 from compiler.emit.onnx.writer import Writer
@@ -9,11 +10,18 @@ from compiler.ir.graph import Node
 from compiler.ops.activation.write_onnx import apply
 from compiler.ops.base import Attrs
 
-FIELDS = ("n_experts", "top_k", "d_ff", "gated", "function", "bias", "up_offset", "clamp", "weigh")
+FIELDS = ("n_experts", "top_k", "d_ff", "gated", "function", "bias", "up_offset", "clamp", "weigh", "inner_gain")
+FUSED_NAME = "MoE"
+PLAIN = {"relu": "relu", "silu": "silu", None: "identity"}  # of an expert without gate
 
 
 def write(w: Writer, node: Node) -> str:
     attrs = node.attrs
+    if w.target.has(FUSED_NAME):
+        reason = refusal(w, attrs)
+        if reason is None:
+            return _fused(w, node)
+        w.note(f"{FUSED_NAME} not used for {node.name}: {reason}")
     width = int(w.types[0].shape[-1])
     tokens = w.op("Reshape", w.inputs[0], w.ints(-1, width))  # (N, d)
     weights = w.op("Reshape", w.inputs[1], w.ints(-1, attrs["top_k"]))  # (N, K)
@@ -33,6 +41,54 @@ def write(w: Writer, node: Node) -> str:
     return w.op("Reshape", out, w.op("Shape", w.inputs[0]))
 
 
+def refusal(w: Writer, attrs: Attrs) -> str | None:
+    """None, or why ONNX Runtime's MoE cannot compute this."""
+    if w.inputs[1] not in w.routed:
+        return "what the router gives is changed before the experts"
+    _, router = w.routed[w.inputs[1]]
+    ways = (router.get("score", "softmax"), router.get("weights", "as_scored"))
+    if ways not in (("softmax", "as_scored"), ("softmax", "sum_to_one"), ("logits", "softmax_selected")):
+        return f"the router's score is {ways[0]}, its weights {ways[1]}"
+    for name in ("select_bias", "groups", "eps"):
+        if router.get(name):
+            return f"the router has {name} = {router[name]!r}"
+    if attrs.get("weigh", "output") == "input":
+        return "weights multiply inputs"
+    if attrs.get("inner_gain"):
+        return "there are factors inside an expert"
+    bias = set(attrs.get("bias", []))
+    if attrs["gated"]:
+        if attrs.get("function") not in ("silu", "gelu_quick"):
+            return f"the gate is {attrs.get('function')}"
+        return "only one of gate and up has a bias" if len(bias & {"gate", "up"}) == 1 else None
+    return None if attrs.get("function") in PLAIN else f"the activation is {attrs.get('function')}"
+
+
+def _fused(w: Writer, node: Node) -> str:
+    attrs, (logits, router) = node.attrs, w.routed[w.inputs[1]]
+    bias = attrs.get("bias", [])
+    more: dict[str, float | str | None] = {"activation_type": PLAIN.get(attrs.get("function"))}
+    if attrs["gated"]:  # gate · sigmoid(alpha · gate) · (up + beta)
+        first, first_bias = w.interleaved("gate", "up"), w.interleaved("gate_bias", "up_bias") if "up" in bias else ""
+        more = {
+            "activation_type": "swiglu", "swiglu_fusion": 1, "activation_beta": float(attrs.get("up_offset", 0)),
+            "activation_alpha": 1.702 if attrs["function"] == "gelu_quick" else 1.0,
+            "swiglu_limit": float(attrs["clamp"]) if attrs.get("clamp") else None,
+        }  # fmt: skip
+    else:
+        first, first_bias = w.param("up"), w.param("up_bias") if "up" in bias else ""
+    last_bias = w.param("down_bias") if "down" in bias else ""
+    rows = w.op("Reshape", logits, w.ints(-1, attrs["n_experts"]))
+    # With normalize_routing_weights = 0 version 1.31.1 (CPU) lets its output overwrite its input before that is read:
+    # wrong unless something reads the input later. So the weights' sum, which 1 divides by, is multiplied in here.
+    y = w.fused(FUSED_NAME, w.inputs[0], rows, first, first_bias, w.param("down"), last_bias, k=attrs["top_k"],
+                normalize_routing_weights=1, **more)  # fmt: skip
+    if router.get("weights", "as_scored") == "as_scored":
+        return w.op("Mul", y, w.op("ReduceSum", w.inputs[1], w.ints(-1), keepdims=1))
+    scale = router.get("scale", 1)
+    return w.op("Mul", y, w.number(scale)) if scale != 1 else y
+
+
 def _expert(w: Writer, x: str, e: int, attrs: Attrs) -> str:
     """Expert e on its tokens (n, d)."""
 
@@ -45,14 +101,19 @@ def _expert(w: Writer, x: str, e: int, attrs: Attrs) -> str:
         bias = role in attrs.get("bias", [])
         return w.op("Add", y, w.op("Gather", w.param(f"{role}_bias"), w.whole(e), axis=0)) if bias else y
 
+    def down(x: str) -> str:
+        if attrs.get("inner_gain"):
+            x = w.op("Mul", x, w.op("Gather", w.param("inner_gain"), w.whole(e), axis=0))
+        return linear(x, "down")
+
     function = attrs.get("function") or "identity"
     up = linear(x, "up")
     if not attrs["gated"]:
-        return linear(apply(w, up, function), "down")
+        return down(apply(w, up, function))
     gate, clamp = linear(x, "gate"), attrs.get("clamp")
     if clamp:
         gate = w.op("Clip", gate, "", w.number(clamp))
         up = w.op("Clip", up, w.number(-clamp), w.number(clamp))
     if attrs.get("up_offset", 0):
         up = w.op("Add", up, w.number(attrs["up_offset"]))
-    return linear(w.op("Mul", apply(w, gate, function), up), "down")
+    return down(w.op("Mul", apply(w, gate, function), up))

@@ -50,7 +50,9 @@ def write(w: Writer, node: Node) -> tuple[str, str]:
             w.refuse(f"weights {other!r}")
     if attrs.get("scale", 1) != 1:
         weights = w.op("Mul", weights, w.single(attrs["scale"]))
-    return w.float(weights), index
+    weights = w.float(weights)
+    w.routed[weights] = (w.inputs[0], attrs)  # the experts may have an operator that routes by itself
+    return weights, index
 
 
 def _kept_groups(w: Writer, choice: str, attrs: Attrs, experts: int) -> str:
