@@ -5,7 +5,7 @@ compile → ask → verify → measure before and after the passes → the same 
 """
 
 import importlib.util
-import json
+import os
 import shutil
 import subprocess
 import sys
@@ -18,7 +18,7 @@ from rich.rule import Rule
 PROMPT = "The capital of France is"
 OUT = Path("demo-out")
 ARCHSPEC = [sys.executable, "-m", "archspec.cli.main"]
-console = Console()
+console = Console(highlight=False)
 
 
 def gguf() -> Path:
@@ -41,21 +41,8 @@ def step(title: str, *args: str) -> None:
     console.print(f"[dim]{time.perf_counter() - start:.1f} s")
 
 
-def answer(*args: str) -> dict:
-    """What a command says with --json."""
-    return json.loads(subprocess.run([*ARCHSPEC, *args, "--json"], check=True, capture_output=True, text=True).stdout)
-
-
 def shown(argument: str) -> str:
     return f'"{argument}"' if " " in argument else argument
-
-
-def compare_speed() -> None:
-    """Size and speed of the package without and with the passes, measured one after the other."""
-    console.print()
-    console.print(Rule("[bold]Before and after the passes", align="left"))
-    for name in ("plain", "torch"):
-        step(f"Speed of the package {'without' if name == 'plain' else 'with'} passes", "bench", str(OUT / name))
 
 
 def same_tokens(tokens: int = 64) -> None:
@@ -72,19 +59,21 @@ def main() -> None:
     start = time.perf_counter()
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir()
-    model, store = str(gguf()), f"sqlite:///{OUT / 'demo.db'}"
+    os.environ["ARCHSPEC_STORE"] = f"sqlite:///{OUT / 'demo.db'}"
+    model = str(OUT / "SmolLM2-135M-Instruct.Q4_1.gguf")
+    Path(model).symlink_to(gguf())
     step("What it costs", "show", model)
     step("Compile to PyTorch", "compile", model, "-o", str(OUT / "torch"), "--dtype", "fp32")
     step("Ask it", "run", str(OUT / "torch"), "--prompt", PROMPT, "--tokens", "16")
     step("Verify it", "verify", str(OUT / "torch"), "--weights", model)
     step("Compile without passes", "compile", model, "-o", str(OUT / "plain"), "--dtype", "fp32", "--passes", "none")
-    compare_speed()
+    step("Speed before and after the passes", "bench", str(OUT / "plain"), str(OUT / "torch"))
     genai = ("--target", "onnx", "--runtime", "genai", "--dtype", "fp32")
     step("Compile to ONNX", "compile", model, "-o", str(OUT / "genai"), *genai)
     same_tokens()
     step("A picture of the graph", "graph", model, "-o", str(OUT / "graph.svg"))
-    step("Search under 24 GB", "search", "--budget-gb", "24", "--study", "demo", "--store", store)
-    step("The Pareto front", "pareto", "--study", "demo", "--store", store, "--plot", str(OUT / "front.png"))
+    step("Search under 24 GB", "search", "--budget-gb", "24", "--study", "demo")
+    step("The Pareto front", "pareto", "--study", "demo", "--plot", str(OUT / "front.png"))
     console.print()
     console.print(Rule(align="left"))
     minutes = (time.perf_counter() - start) / 60

@@ -1,4 +1,4 @@
-"""`archspec bench DIR`: prefill and decode speed and peak memory of a package on this machine."""
+"""`archspec bench DIR...`: prefill and decode speed and peak memory of packages on this machine."""
 
 import json
 from dataclasses import asdict
@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
 
-from archspec.benching import Measured, measure
+from archspec.benching import Measured, Setting, measure
 from archspec.errors import InputError
 from archspec.interop.source import open_spec
 from archspec.spec import canonical, resolve, spec_hash, variant_hash
@@ -17,7 +20,7 @@ from store.records import Metric, Variant
 
 
 def command(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="a torch package")],
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="torch packages, measured in turn")],
     prompt: Annotated[int, typer.Option(help="tokens of the prompt")] = 512,
     tokens: Annotated[int, typer.Option(help="tokens to decode after it")] = 64,
     batch: Annotated[int, typer.Option(help="sequences at once")] = 1,
@@ -26,34 +29,66 @@ def command(
     compile: Annotated[bool, typer.Option("--compile", help="let torch.compile build the layers first")] = False,
     store: Annotated[str, typer.Option(envvar="ARCHSPEC_STORE", help="any SQLite or PostgreSQL URL")] = DEFAULT_URL,
     keep: Annotated[bool, typer.Option("--keep/--no-keep", help="keep the result in the store")] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="one object, for machines")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="one object for each package, for machines")] = False,
 ) -> None:
-    """Run random tokens through a package and say how fast it is here; the result is kept in the store.
+    """Run random tokens through packages and say how fast they are here; the results are kept in the store.
+
+    Several packages run in turn, so that their ratio holds on a busy machine.
 
     \b
     archspec bench out
+    archspec bench plain out
     archspec bench out --prompt 128 --tokens 32 --compile --no-keep --json
     """
     if min(prompt, tokens, batch, rounds) < 1:
         raise InputError("--prompt, --tokens, --batch and --rounds must be at least 1", source="bench")
-    found = measure(folder, device, prompt, tokens, batch, rounds, compile)
+    how = Setting(prompt, tokens, batch, rounds, device, compile)
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=as_json or not console.is_terminal) as bar:
+        task = bar.add_task("measuring", total=len(folders) * (rounds + 1))
+        found = measure(folders, how, lambda: bar.advance(task))
     if keep:
         with open_store(store) as opened:
-            _keep(opened, folder, found, device)
+            for folder, one in zip(folders, found, strict=True):
+                _keep(opened, folder, one, device)
     if as_json:
-        typer.echo(json.dumps(asdict(found) | {"store": store if keep else None}))
+        rows = [asdict(one) | {"store": store if keep else None} for one in found]
+        typer.echo(json.dumps(rows[0] if len(rows) == 1 else rows))
         return
-    decode = (
-        "it cannot step" if found.decode_tokens_per_second is None else f"{found.decode_tokens_per_second:.1f} tok/s"
-    )
-    typer.echo(f"{folder}: {found.dtype}, {found.threads} threads, batch {batch}{', compiled' if compile else ''}")
-    typer.echo(f"  prefill of {prompt}  {found.prefill_tokens_per_second:.0f} tok/s")
-    typer.echo(f"  decode of {found.new}  {decode}")
-    typer.echo(f"  loaded in {found.load_seconds:.1f} s, peak memory of the process {found.peak_bytes / 1e9:.2f} GB")
+    Console().print(_table(found, how))
+    for one in found:
+        if one.decode_tokens_per_second is None:
+            typer.echo(f"{one.folder}: it cannot step")
     if keep:
         typer.echo(
-            f"  kept in {store}: archspec query \"SELECT name, value, unit FROM metrics WHERE fidelity = 'measured'\""
+            f"kept in {store}: archspec query \"SELECT name, value, unit FROM metrics WHERE fidelity = 'measured'\""
         )
+
+
+def _table(found: list[Measured], how: Setting) -> Table:
+    """A row for each package; with several, its ratio to the first."""
+    first, several = found[0], len(found) > 1
+    title = f"{first.threads} threads, batch {how.batch}{', compiled' if how.compile else ''}"
+    table = Table(title=title, title_justify="left", box=None)
+    for heading in ("", "type", f"prefill of {how.prompt}, tok/s", f"decode of {how.new}, tok/s"):
+        table.add_column(heading, justify="left" if heading in ("", "type") else "right")
+    table.add_column("loaded in, s", justify="right")
+    if not several:
+        table.add_column("peak of the process, GB", justify="right")
+
+    def speed(value: float | None, base: float | None) -> str:
+        if value is None:
+            return "-"
+        ratio = f" ({value / base:.2f} x)" if several and base else ""
+        return f"{value:.{0 if value >= 100 else 1}f}{ratio}"
+
+    for one in found:
+        row = [
+            one.folder, one.dtype, speed(one.prefill_tokens_per_second, first.prefill_tokens_per_second),
+            speed(one.decode_tokens_per_second, first.decode_tokens_per_second), f"{one.load_seconds:.1f}",
+        ]  # fmt: skip
+        table.add_row(*row, *([] if several else [f"{one.peak_bytes / 1e9:.2f}"]))
+    return table
 
 
 def _keep(store: Store, folder: Path, found: Measured, device: str) -> None:

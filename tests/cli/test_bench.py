@@ -46,3 +46,12 @@ def test_bench_misuse(tmp_path: Path) -> None:
         bench(tmp_path, "--no-keep")
     with pytest.raises(InputError, match="at least 1"):
         bench(tmp_path, "--batch", "0")
+
+
+def test_several_packages_in_turn(tmp_path: Path) -> None:
+    compile(spec(), tmp_path / "plain", init=0, passes=())
+    compile(spec(), tmp_path / "packed", init=0)
+    out = bench(tmp_path / "plain", str(tmp_path / "packed"), "--no-keep")
+    assert "(1.00 x)" in out and out.count(" x)") == 4
+    both = json.loads(bench(tmp_path / "plain", str(tmp_path / "packed"), "--no-keep", "--json"))
+    assert [one["folder"] for one in both] == [str(tmp_path / "plain"), str(tmp_path / "packed")]
