@@ -37,6 +37,7 @@ class Scope:
     axes: int = 1  # of the stack's input, besides batch and width
     segment_rows: dict[str, Dim] = field(default_factory=dict)  # inputs joined along the sequence -> rows of each
     stream_places: dict[str, str] = field(default_factory=dict)  # stream -> capture name of its rows' places, or ""
+    before: dict[str, str] = field(default_factory=dict)  # streams as the current branch sees them
     reading: str = ""  # the stream that the current branch reads
     seen: dict[str, dict[str, Any]] = field(default_factory=dict)  # other stack -> how a branch before looked at it
     streams: dict[str, str] = field(default_factory=dict)  # stream -> value

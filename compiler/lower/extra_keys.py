@@ -57,8 +57,8 @@ def _stream(s: Scope, op: Any, keys: Any, home: str, at: str, extra: Extra) -> N
     """Rows of another stack or stream through the same projections."""
     if op.position or keys.mask.type != "full":
         s.refuse("keys of a stream beside positions or under a mask", at)
-    own = keys.name in s.streams
-    x = s.streams[keys.name] if own else s.capture(keys.name)
+    own = keys.name in s.before
+    x = s.before[keys.name] if own else s.capture(keys.name)
     mask = s.capture("attention_mask" if own else f"{keys.name}.attention_mask")
     if keys.norm is not None:
         x = norm(s, keys.norm, x, f"{home}.{keys.name}_norm", f"{at}.{keys.name}.norm")

@@ -43,7 +43,7 @@ def branch(s: Scope, part: Any, name: str, before: dict[str, str], normed: str |
     if module is None:
         s.refuse(f"op {part.op.type!r}", f"/stacks/{s.stack}")
     home = f"{s.slot}.{name}"
-    s.reading = part.read if isinstance(part.read, str) else ""
+    s.reading, s.before = part.read if isinstance(part.read, str) else "", before
     h = normed or read(s, part.read, before, name)
     old = s.streams.get(part.write, "")
     chosen = rows.choose(s, part, h, old, name) if part.rows is not None else None

@@ -131,8 +131,8 @@ def _source(s: Scope, op: Any, h: str) -> tuple[str, str, bool]:
         return h, "", False
     if op.source == "self":
         return h, s.capture("attention_mask"), False
-    if op.source in s.streams:
-        return s.streams[op.source], s.capture("attention_mask"), False
+    if op.source in s.before:
+        return s.before[op.source], s.capture("attention_mask"), False
     return s.capture(op.source), s.capture(f"{op.source}.attention_mask"), True
 
 
