@@ -35,6 +35,7 @@ CAUSAL = {"type": "causal"}
 CHOSEN, CHOSEN_INDEX = TensorType("float", ("B", "S", 2)), TensorType("int", ("B", "S", 2))
 EXPERTS = {"n_experts": 10, "top_k": 2, "d_ff": 16}  # ids below 8 are drawn: two experts get no token
 LATENTS = TensorType("float", ("B", "S", 12))
+FP32 = {"at_least": "fp32"}
 BUCKETS = {"type": "log_buckets", "buckets": 8, "max": 20}
 PACKED = {"q": TensorType("float", ("B", "S", 128)), "": IDS, " ": IDS, "positions": IDS, "mask": MASK}
 ATTENTION = {"q": HEADS, "k": GROUPS, "v": GROUPS, "mask": MASK}
@@ -111,6 +112,19 @@ CASES: list[tuple[str, dict[str, TensorType], dict[str, Any]]] = [
     ("latent_attention",
      {"q": HEADS, "c": LATENTS, "k_rope": TensorType("float", ("B", 1, "S", 6)), "mask": MASK},
      {"mask": CAUSAL, "scale": 0.3, "d_nope": 10, "d_value": 8}),
+    ("causal_conv", {"x": X}, {"kernel": 4}), ("causal_conv", {"x": X}, {"kernel": 1, "bias": True}),
+    ("learned_gate", {"x": X}, {}), ("learned_gate", {"x": X}, {"function": "sigmoid", "of": "channel"}),
+    ("lerp", {"x": X, "previous": X}, {}), ("shift", {"x": X}, {}), ("wkv", {"k": X, "v": X}, FP32),
+    ("mask_rows", {"x": X, "mask": MASK}, {}), ("mask_rows", {"x": HEADS, "mask": MASK}, {}),
+    ("log_decay", {"x": X}, {"function": "sigmoid", "divide": 16}),
+    ("log_decay", {"x": X}, {"function": "exp_softplus"}),
+    *(("random_features", {"x": HEADS}, {"features": 5, "eps": 0.1, "keys": keys}) for keys in (False, True)),
+    ("selective_scan", {"x": X, "dt": X, "b": LATENTS, "c": LATENTS}, {"d_state": 12} | FP32),
+    ("ssd", {"x": X, "dt": TensorType("float", ("B", "S", 4)), "b": LATENTS, "c": LATENTS},
+     {"n_heads": 4, "n_groups": 2, "dt_limit": [0.1, 2.0]} | FP32),
+    *(("linear_attention", {"q": HEADS, "k": HEADS, "v": TensorType("float", ("B", 4, "S", 6))},
+       {"scale": 0.1} | FP32 | fields)
+      for fields in ({}, {"rates": [0.5, 0.9, 0.99, 1.0]}, {"mask": "full"}, {"mask": "full", "key_sum": 50.0})),
     ("gru", {"r": X, "y": X}, {}),
     ("latents", {"like": X}, {"count": 5, "width": 8}),
     ("head_gain", {"x": HEADS}, {}),
@@ -208,6 +222,8 @@ def test_alone(op: str, inputs: dict[str, TensorType], attrs: dict[str, Any], ru
         given["index"][..., 1] = (given["index"][..., 0] + 3) % 8
     if attrs.get("max_length", 0) > 10**6:
         given["positions"] += 987_654  # far positions must not blur
+    if op == "selective_scan":
+        given["dt"] = given["dt"].abs() / 4  # time steps are positive
     params = draw(program)
     want = interpret(program, params, given)
     emit(program, params, tmp_path, runtime=runtime)

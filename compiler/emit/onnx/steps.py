@@ -30,6 +30,8 @@ def no_step(program: Program) -> str | None:
             state = op.state([graph.types[v] if v else ABSENT for v in node.inputs], node.attrs)
             if node.op in (*CACHED, "positions") and not counted:
                 return "the model has no attention_mask input that counts its past"
+            if node.op in KEPT and graph is program.main:
+                return f"the state of {node.op} outside the layers has no ONNX inputs yet"
             if state and node.op not in (*CACHED, *KEPT, "positions"):
                 return f"the state of {node.op} has no ONNX inputs yet"
             if node.op in CACHED and any(tensor.kind != "cache" for tensor in state):
