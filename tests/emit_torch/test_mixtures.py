@@ -40,6 +40,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
             "score": "sigmoid", "select_bias": True, "top_k": 2, "groups": {"count": 3, "keep": 2, "score": "top2_sum"}
         }
     },
+    "factors inside": {"expert": {**PLAIN, "inner_norm": "gain"}},
     "inputs weighed": {"router": {"top_k": 2, "weigh": "input"}},
     "shared": {"shared": {"expert": {**GATED, "d_ff": 20}}},
     "shared behind a gate": {"shared": {"expert": {**PLAIN, "d_ff": 20}, "gate": "sigmoid"}},
