@@ -30,6 +30,11 @@ def norm(s: Scope, declared: Any, x: str, path: str, at: str, groups: int = 1) -
                 "rms_norm", x, at=f"{at}.mean", kind="norm", gain="none", at_least=s.at_least["norm"], **fields
             )
             return s.b.node("scale", y, at=at, by=width**-0.5)
+        case "batch":
+            roles = ["mean", "variance"] + ([] if declared.gain == "none" else ["weight"])
+            params = {role: f"{home}.{role}" for role in [*roles, *(["bias"] if declared.bias else [])]}
+            kept = {"eps": declared.eps, "gain": declared.gain, "bias": declared.bias}
+            return s.b.node("batch_norm", x, at=at, params=params, kind="norm", at_least=s.at_least["norm"], **kept)
         case "gain":
             return s.b.node("learned_gate", x, at=at, params={"weight": f"{home}.weight"}, kind="norm", of="channel")
     s.refuse(f"norm {declared.type!r}", path)
