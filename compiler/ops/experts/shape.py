@@ -20,8 +20,9 @@ class Experts(Op):
 
     def params(self, inputs: Sequence[TensorType], attrs: Attrs) -> dict[str, tuple[int, ...]]:
         e, f, d = attrs["n_experts"], attrs["d_ff"], int(inputs[0].shape[-1])
-        shapes = {"gate": (e, f, d)} if attrs["gated"] else {}
-        shapes |= {"up": (e, f, d), "down": (e, d, f)} | ({"inner_gain": (e, f)} if attrs.get("inner_gain") else {})
+        shapes: dict[str, tuple[int, ...]] = {"gate": (e, f, d)} if attrs["gated"] else {}
+        shapes |= {"up": (e, f, d), "down": (e, d, f)}
+        shapes |= {"inner_gain": (e, f)} if attrs.get("inner_gain") else {}
         return shapes | {f"{role}_bias": (e, d if role == "down" else f) for role in attrs.get("bias", [])}
 
     def active_share(self, attrs: Attrs) -> float:
