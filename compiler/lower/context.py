@@ -92,7 +92,7 @@ class Scope:
         """Refuse any of these fields of `thing` that differs from the value given here."""
         for name, default in defaults.items():
             if getattr(thing, name, default) != default:
-                self.refuse(f"{getattr(thing, 'type', 'this')}.{name}", where)
+                self.refuse(f"{getattr(thing, 'type', type(thing).__name__.lower())}.{name}", where)
 
     def owner(self, default: str, weights: str | None) -> str:
         """Path prefix of parameters: the default, or the shared name ("/s" over the spec, "s" within the layer)."""
