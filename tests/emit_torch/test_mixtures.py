@@ -41,6 +41,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         }
     },
     "factors inside": {"expert": {**PLAIN, "inner_norm": "gain"}},
+    "raw scores": {"router": {"score": "logits", "top_k": 2}},
     "inputs weighed": {"router": {"top_k": 2, "weigh": "input"}},
     "shared": {"shared": {"expert": {**GATED, "d_ff": 20}}},
     "shared behind a gate": {"shared": {"expert": {**PLAIN, "d_ff": 20}, "gate": "sigmoid"}},

@@ -1,10 +1,11 @@
-"""ONNX Runtime's MoE operator, which routes by itself, where the router is one that it knows: softmax over all experts,
-the best k, their weights as they are or divided by their sum. Its gates and ups are stored row by row in turns.
+"""ONNX Runtime's MoE operator, which routes by itself, where no weight is negative and the expert is one that it
+knows. Its gates and ups are stored row by row in turns.
 
 Else experts one after another, each on the tokens that chose it: rows gathered, computed, added back. The file holds
 them stacked; slices are folded when the model is loaded.
 """
 
+from compiler.emit.onnx.masks import LOWEST
 from compiler.emit.onnx.writer import Writer
 from compiler.ir.graph import Node
 from compiler.ops.activation.write_onnx import apply
@@ -46,12 +47,9 @@ def refusal(w: Writer, attrs: Attrs) -> str | None:
     if w.inputs[1] not in w.routed:
         return "what the router gives is changed before the experts"
     _, router = w.routed[w.inputs[1]]
-    ways = (router.get("score", "softmax"), router.get("weights", "as_scored"))
-    if ways not in (("softmax", "as_scored"), ("softmax", "sum_to_one"), ("logits", "softmax_selected")):
-        return f"the router's score is {ways[0]}, its weights {ways[1]}"
-    for name in ("select_bias", "groups", "eps"):
-        if router.get(name):
-            return f"the router has {name} = {router[name]!r}"
+    negative = router.get("score", "softmax") == "logits" and router.get("weights", "as_scored") != "softmax_selected"
+    if negative or router.get("scale", 1) <= 0:
+        return "weights may be negative"
     if attrs.get("weigh", "output") == "input":
         return "weights multiply inputs"
     if attrs.get("inner_gain"):
@@ -65,7 +63,8 @@ def refusal(w: Writer, attrs: Attrs) -> str | None:
 
 
 def _fused(w: Writer, node: Node) -> str:
-    attrs, (logits, router) = node.attrs, w.routed[w.inputs[1]]
+    attrs = node.attrs
+    logits, factor = _choice(w, attrs)
     bias = attrs.get("bias", [])
     more: dict[str, float | str | None] = {"activation_type": PLAIN.get(attrs.get("function"))}
     if attrs["gated"]:  # gate · sigmoid(alpha · gate) · (up + beta)
@@ -80,13 +79,29 @@ def _fused(w: Writer, node: Node) -> str:
     last_bias = w.param("down_bias") if "down" in bias else ""
     rows = w.op("Reshape", logits, w.ints(-1, attrs["n_experts"]))
     # With normalize_routing_weights = 0 version 1.31.1 (CPU) lets its output overwrite its input before that is read:
-    # wrong unless something reads the input later. So the weights' sum, which 1 divides by, is multiplied in here.
+    # wrong unless something reads the input later. So it always divides by the weights' sum, and `factor` undoes that.
     y = w.fused(FUSED_NAME, w.inputs[0], rows, first, first_bias, w.param("down"), last_bias, k=attrs["top_k"],
                 normalize_routing_weights=1, **more)  # fmt: skip
-    if router.get("weights", "as_scored") == "as_scored":
-        return w.op("Mul", y, w.op("ReduceSum", w.inputs[1], w.ints(-1), keepdims=1))
-    scale = router.get("scale", 1)
-    return w.op("Mul", y, w.number(scale)) if scale != 1 else y
+    return w.op("Mul", y, factor) if factor else y
+
+
+def _choice(w: Writer, attrs: Attrs) -> tuple[str, str]:
+    """Logits (B, S, E) whose softmax over the best k is the weights divided by their sum, and what gives that back.
+
+    Where the router is no softmax of its logits alone: the weights' logarithms, a huge negative number elsewhere.
+    """
+    logits, router = w.routed[w.inputs[1]]
+    ways = (router.get("score", "softmax"), router.get("weights", "as_scored"))
+    plain = not any(router.get(name) for name in ("select_bias", "groups", "eps"))
+    if plain and ways in (("softmax", "sum_to_one"), ("logits", "softmax_selected")):
+        scale = router.get("scale", 1)
+        return logits, w.number(scale) if scale != 1 else ""
+    total = w.op("ReduceSum", w.inputs[1], w.ints(-1), keepdims=1)
+    if plain and ways == ("softmax", "as_scored"):
+        return logits, total
+    logs = w.float(w.op("Log", w.op("Max", w.cast(w.inputs[1], "fp32"), w.single(1e-30))))
+    nowhere = w.op("Expand", w.number(LOWEST), w.op("Shape", logits))
+    return w.op("ScatterElements", nowhere, w.inputs[2], logs, axis=-1), total
 
 
 def _expert(w: Writer, x: str, e: int, attrs: Attrs) -> str:
