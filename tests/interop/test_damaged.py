@@ -79,6 +79,8 @@ SAYABLE = {
     "qwen2": ["qwen2-0.5b", "qwen2-72b", "qwen2.5-7b"],
     "qwen3": ["qwen3-0.6b", "qwen3-32b"],
     "gpt2": ["gpt2", "gpt2-xl"],
+    "bloom": ["bloom-560m", "bloom-176b"],
+    "falcon": ["falcon-7b", "falcon-40b", "falcon-180b", "falcon2-11b", "falcon-rw-1b"],
     "bert": ["bert-base", "bert-large", "minilm-l6"],
     "roberta": ["roberta-base", "roberta-large"],
 }

@@ -33,9 +33,11 @@ def logits_here(folder: Path, ids: torch.Tensor, mask: torch.Tensor | None = Non
 
 
 def test_means_what_transformers_computes(saved: tuple[Case, Path]) -> None:
-    _, folder = saved
+    case, folder = saved
     theirs = getattr(transformers, head_class(folder))
-    model = theirs.from_pretrained(folder, dtype=torch.float64, attn_implementation="eager").eval()
+    model = theirs.from_pretrained(
+        folder, dtype=torch.float64, attn_implementation=case.attention, experts_implementation="eager"
+    ).eval()
     with torch.no_grad():
         expected = model(IDS).logits
     # float64 on both sides, so that what remains is their float32 rotary table.
@@ -114,15 +116,26 @@ def head_class(folder: Path) -> str:
     return json.loads((folder / "config.json").read_text())["architectures"][0]
 
 
-def test_reads_exactly_what_the_forward_reads(saved: tuple[Case, Path]) -> None:
+def test_reads_exactly_what_the_forward_reads(saved: tuple[Case, Path], tmp_path: Path) -> None:
     case, folder = saved
     model = case.build()
     model(IDS).logits.sum().backward()
     stored = set(safe_open(folder / "model.safetensors", "pt").keys())
-    used = {name for name, p in model.named_parameters(remove_duplicate=False) if p.grad is not None} & stored
     tensors = open_source(folder).tensors.matched(stored)
+    used = marked(model, tmp_path) - set(tensors.copies)
     assert {name for recipe in tensors.recipes.values() for name in sources(recipe)} == used
     assert set(tensors.unread) | set(tensors.copies) == stored - used
+
+
+@torch.no_grad()
+def marked(model: torch.nn.Module, folder: Path) -> set[str]:
+    """The stored tensors with a gradient, under the names that saving gives them; buffers count as used."""
+    for p in model.parameters():
+        p.fill_(p.grad is not None)
+    for buffer in model.buffers():
+        buffer.fill_(1)
+    model.save_pretrained(folder)
+    return {name for name, tensor in load_file(folder / "model.safetensors").items() if tensor.any()}
 
 
 def test_paths_are_those_of_the_lowered_program(saved: tuple[Case, Path]) -> None:
@@ -146,15 +159,30 @@ def test_without_origin_the_export_means_the_same(saved: tuple[Case, Path], tmp_
     assert {name: p.shape for name, p in again.state_dict().items()} == shapes
 
 
+# Where another width than intermediate_size's stands; empty where it follows from the width of the model.
+WIDTHS: dict[str, tuple[str, ...]] = {
+    "gpt2": ("n_inner",),
+    "bloom": (),
+    "falcon": ("ffn_hidden_size",),
+}
+# Where the width of the experts stands if it is not there.
+EXPERT_WIDTHS = dict.fromkeys(["qwen2_moe", "qwen3_moe"], ("moe_intermediate_size",))
+
+
 def test_an_edit_replaces_what_it_changes_and_keeps_the_rest(saved: tuple[Case, Path]) -> None:
     original = json.loads((saved[1] / "config.json").read_text())
     document = json.loads(json.dumps(open_source(saved[1]).spec._document))
-    (stack,) = document["stacks"].values()
-    first = next(iter(stack["blocks"].values()))
-    first[1]["op"]["d_ff"] = 56
-    edited = json.loads(export_config(load_spec(document)))
-    width = {"gpt2": "n_inner"}.get(original["model_type"], "intermediate_size")
-    assert edited == original | {width: 56}
+    for stack in document["stacks"].values():
+        first = next(iter(stack["blocks"].values()))
+        steps = first[0].get("parallel", first)
+        op = steps[-1]["op"]
+        op.get("expert", op)["d_ff"] = 56
+    widths = (EXPERT_WIDTHS if "expert" in op else WIDTHS).get(original["model_type"], ("intermediate_size",))
+    if not widths:
+        with pytest.raises(InputError, match=f"{original['model_type']} cannot say this architecture"):
+            export_config(load_spec(document))
+        return
+    assert json.loads(export_config(load_spec(document))) == original | dict.fromkeys(widths, 56)
 
 
 def test_the_bare_model_has_no_head(saved: tuple[Case, Path], tmp_path: Path) -> None:

@@ -19,10 +19,12 @@ class Case:
     config: str
     bare: str
     fields: dict[str, Any] = field(default_factory=dict)
+    attention: str = "eager"  # which of transformers' implementations
 
     def build(self, cls: str | None = None, **changes: Any) -> transformers.PreTrainedModel:
         config = getattr(transformers, self.config)(vocab_size=VOCABULARY, **(self.fields | changes))
-        config._attn_implementation = "eager"
+        config._attn_implementation = self.attention
+        config._experts_implementation = "eager"  # the only one that computes in float64
         model = getattr(transformers, cls or self.model)(config).eval()
         redraw(model)
         return model
@@ -85,6 +87,16 @@ def roberta(**changes: Any) -> Case:
     return Case("RobertaForMaskedLM", "RobertaConfig", "RobertaModel", ENCODER | {"type_vocab_size": 1} | changes)
 
 
+def bloom(**changes: Any) -> Case:
+    sizes = {"hidden_size": 36, "n_layer": 2, "n_head": 6}
+    return Case("BloomForCausalLM", "BloomConfig", "BloomModel", sizes | changes)
+
+
+def falcon(attention: str = "eager", **changes: Any) -> Case:
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+    return Case("FalconForCausalLM", "FalconConfig", "FalconModel", sizes | changes, attention)
+
+
 CASES = {
     "llama": llama(),
     "llama3 scaling": llama(rope_parameters=LLAMA3),
@@ -103,4 +115,14 @@ CASES = {
     "bert untied": bert(tie_word_embeddings=False, hidden_act="gelu_new"),
     "roberta": roberta(),
     "xlm-roberta": Case("XLMRobertaForMaskedLM", "XLMRobertaConfig", "XLMRobertaModel", ENCODER),
+    "bloom": bloom(),
+    "bloom untied": bloom(tie_word_embeddings=False, layer_norm_epsilon=1e-3),
+    "falcon 7b": falcon(),
+    "falcon 40b": falcon(new_decoder_architecture=True, num_kv_heads=2, ffn_hidden_size=48),
+    "falcon 11b": falcon(
+        new_decoder_architecture=True, num_kv_heads=2, num_ln_in_parallel_attn=1, tie_word_embeddings=False
+    ),
+    # The eager path of transformers 5.23 adds the linear bias twice: in the mask and to the scores.
+    "falcon rw": falcon("sdpa", multi_query=False, parallel_attn=False, alibi=True, bias=True),
+    "falcon one branch after the other": falcon(parallel_attn=False, rope_parameters=LINEAR),
 }

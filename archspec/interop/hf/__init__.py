@@ -16,6 +16,8 @@ FAMILIES = {
     "qwen2": "qwen2",
     "qwen3": "qwen3",
     "gpt2": "gpt2",
+    "bloom": "bloom",
+    "falcon": "falcon",
     "bert": "bert",
     "roberta": "roberta",
     "xlm-roberta": "xlm_roberta",

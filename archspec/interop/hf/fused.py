@@ -1,0 +1,17 @@
+"""Tensors that hold several of ours joined by rows: which of them are whose."""
+
+from archspec.interop.recipe import Recipe, Reshape, Slice, Stored
+
+
+def qkv(name: str, *, groups: int, per_group: int, d_head: int, d_in: int | None) -> dict[str, Recipe]:
+    """q, k and v from rows ordered (group, `per_group` query heads + k + v, d_head), as Megatron and Falcon join them.
+
+    `groups` is how many kv heads there are. `d_in` is the width of a weight's rows, None for a bias.
+    """
+    tail = () if d_in is None else (d_in,)
+    rows = Reshape(Stored(name), (groups, per_group + 2, d_head, *tail))
+    return {
+        "q": Reshape(Slice(rows, 1, 0, per_group), (groups * per_group * d_head, *tail)),
+        "k": Reshape(Slice(rows, 1, per_group, per_group + 1), (groups * d_head, *tail)),
+        "v": Reshape(Slice(rows, 1, per_group + 1, per_group + 2), (groups * d_head, *tail)),
+    }
