@@ -51,6 +51,7 @@ DECODER = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "
            "num_key_value_heads": 2, "max_position_embeddings": 64}  # fmt: skip
 ENCODER = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
            "max_position_embeddings": 40}  # fmt: skip
+EXPERTS = DECODER | {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16}
 GPT2 = {"n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 64}
 LLAMA3 = {"rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
           "original_max_position_embeddings": 16}  # fmt: skip
@@ -73,6 +74,19 @@ def qwen2(**changes: Any) -> Case:
 
 def qwen3(**changes: Any) -> Case:
     return Case("Qwen3ForCausalLM", "Qwen3Config", "Qwen3Model", DECODER | {"head_dim": 16} | changes)
+
+
+def mixtral(**changes: Any) -> Case:
+    return Case("MixtralForCausalLM", "MixtralConfig", "MixtralModel", DECODER | {"num_local_experts": 4} | changes)
+
+
+def qwen2_moe(**changes: Any) -> Case:
+    fields = EXPERTS | {"shared_expert_intermediate_size": 24} | changes
+    return Case("Qwen2MoeForCausalLM", "Qwen2MoeConfig", "Qwen2MoeModel", fields)
+
+
+def qwen3_moe(**changes: Any) -> Case:
+    return Case("Qwen3MoeForCausalLM", "Qwen3MoeConfig", "Qwen3MoeModel", EXPERTS | {"head_dim": 16} | changes)
 
 
 def gpt2(**changes: Any) -> Case:
@@ -108,6 +122,14 @@ CASES = {
     "qwen2 full": qwen2(tie_word_embeddings=True),
     "qwen3": qwen3(),
     "qwen3 with biases and windows": qwen3(attention_bias=True, **WINDOWS),
+    "mixtral": mixtral(),
+    "mixtral with window, top 1": mixtral(sliding_window=5, num_experts_per_tok=1, head_dim=16),
+    "qwen2_moe": qwen2_moe(),
+    "qwen2_moe with windows, some layers dense": qwen2_moe(
+        use_sliding_window=True, sliding_window=4, max_window_layers=2, decoder_sparse_step=2, norm_topk_prob=True
+    ),
+    "qwen3_moe": qwen3_moe(norm_topk_prob=True),
+    "qwen3_moe, first layer dense": qwen3_moe(mlp_only_layers=[0], attention_bias=True),
     "gpt2": gpt2(),
     "gpt2 scaled by layer": gpt2(n_inner=40, scale_attn_by_inverse_layer_idx=True, tie_word_embeddings=False),
     "gpt2 unscaled": gpt2(scale_attn_weights=False, activation_function="relu"),

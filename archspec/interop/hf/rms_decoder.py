@@ -13,7 +13,7 @@ from archspec.interop.hf.config import Config
 from archspec.interop.hf.family import CannotSay, HeadKind
 from archspec.interop.hf.layout import entries
 from archspec.interop.hf.reading import expect, is_tied, operator, spelling
-from archspec.interop.hf.rope import read_rope, write_rope
+from archspec.interop.hf.rope import DEFAULT_THETA, read_rope, write_rope
 from archspec.interop.recipe import Recipe, Stored
 from archspec.interop.tensor_map import TensorMap, per_layer
 from archspec.spec import Resolved
@@ -35,6 +35,7 @@ class Defaults:
     n_layers: int = 32
     n_heads: int = 32
     eps: float = 1e-6
+    theta: float = DEFAULT_THETA
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def read(config: Config, defaults: Defaults, **differences: Any) -> Decoder:
         d_head=d_head,
         eps=config.number("rms_norm_eps", defaults.eps),
         activation=config.word("hidden_act", "silu", ACTIVATIONS),
-        rope=read_rope(config, max_length, d_head),
+        rope=read_rope(config, max_length, d_head, theta=defaults.theta),
         tied=config.flag("tie_word_embeddings", False),
         **{"windows": (None,) * n_layers} | differences,
     )
@@ -187,13 +188,16 @@ def tensors(decoder: Decoder, head: HeadKind) -> TensorMap:
     )
 
 
-def measure(resolved: Resolved) -> Decoder:
-    """The numbers of a resolved spec; CannotSay at whatever this kind of decoder does not have."""
+def measure(resolved: Resolved, mlp: GatedMlp | None = None) -> Decoder:
+    """The numbers of a resolved spec; CannotSay at whatever this kind of decoder does not have.
+
+    `mlp` stands for the second operator of a layer in families where that may be something else too.
+    """
     stack = resolved.stacks[resolved.output]
     bodies = [stack.bodies[layer.body] for layer in stack.layers]
     if not bodies or any(len(body) != 2 for body in bodies):
         raise CannotSay("a layer is one attention and one gated MLP")
-    attention, mlp = operator(bodies[0][0], Attention), operator(bodies[0][1], GatedMlp)
+    attention, mlp = operator(bodies[0][0], Attention), mlp or operator(bodies[0][1], GatedMlp)
     if len(attention.position) != 1 or resolved.vocab_size is None or resolved.max_length is None:
         raise CannotSay("there are rotary positions, a vocabulary and a maximum length")
     rope = expect(Rope, attention.position[0], "the position")

@@ -13,12 +13,14 @@ from archspec.interop.hf.config import Config
 DEFAULT_THETA = 10000.0
 
 
-def read_rope(config: Config, max_length: int, d_head: int, *, partial: bool = False) -> dict[str, Any]:
+def read_rope(
+    config: Config, max_length: int, d_head: int, *, partial: bool = False, theta: float = DEFAULT_THETA
+) -> dict[str, Any]:
     """The `rope` position of the spec. With `partial` the family can rotate a first part of each head only."""
     # `rope_scaling` wins where both are present; rope_theta inside wins over the one beside.
     inside = config.group("rope_scaling") or config.group("rope_parameters") or Config({}, config.source)
     config.group("rope_parameters")
-    beside = config.number("rope_theta", DEFAULT_THETA)
+    beside = config.number("rope_theta", theta)
     share = config.number("partial_rotary_factor", 1.0)
     # A field on the top level has priority over the one inside (the Phi-3 exception).
     above = config.get("original_max_position_embeddings")
