@@ -18,6 +18,7 @@ COMMANDS = {
     "diff": "differences between two specs, by path",
     "schema": "JSON Schema for editors",
     "show": "parameters, FLOPs, memory and speed of a spec",
+    "advise": "which architecture to start from, with reasons and computed numbers",
     "import": "a Hugging Face config.json or GGUF file becomes a spec",
     "export": "a spec becomes a Hugging Face config.json",
     "compile": "write a PyTorch or ONNX package",
