@@ -157,12 +157,12 @@ def probe_inputs(program: Program) -> dict[str, Tensor]:
     for name, declared in program.main.inputs.items():
         if name in program.optional:
             continue
-        rest = [d for d in declared.shape[2:] if isinstance(d, int)]
+        shape = [PROBE_BATCH, *(d if isinstance(d, int) else PROBE_TOKENS for d in declared.shape[1:])]
         if declared.dtype == "int":
             rows = [u.attrs["rows"] for u in program.main.users(name) if u.op == "embedding"]
-            inputs[name] = torch.randint(min(rows, default=2), (PROBE_BATCH, PROBE_TOKENS), generator=generator)
+            inputs[name] = torch.randint(min(rows, default=2), shape, generator=generator)
         else:
-            inputs[name] = torch.randn(PROBE_BATCH, PROBE_TOKENS, *rest, generator=generator, dtype=torch.float64)
+            inputs[name] = torch.randn(shape, generator=generator, dtype=torch.float64)
     for name, stand_in in program.optional.items():
         if stand_in == "ones" and name in program.main.inputs:
             inputs[name] = torch.ones(PROBE_BATCH, PROBE_TOKENS, dtype=torch.long)

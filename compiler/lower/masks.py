@@ -3,7 +3,7 @@
 from typing import Any
 
 from compiler.lower.context import Scope
-from compiler.masks.facts import input_names, pair_names
+from compiler.masks.facts import input_names, label_names, pair_names
 
 
 def mask_inputs(s: Scope, mask: Any, q: str, k: str) -> tuple[list[str], list[str]]:
@@ -12,10 +12,13 @@ def mask_inputs(s: Scope, mask: Any, q: str, k: str) -> tuple[list[str], list[st
     total = s.type_of(s.capture("attention_mask")).shape[1] if names else 0
     pairs, keys = pair_names(mask), s.type_of(k).shape[2]
     queries = keys if s.stream_place(s.reading) else s.type_of(q).shape[2]
+    labels = label_names(mask)
+    lengths = {name: s.type_of(q).shape[2] for name, _ in labels}
+    lengths |= {name: total if keys == "S" else keys for _, name in labels}
     given = [
         s.at_queries(s.capture_input(name, ("B", queries, keys)))
         if name in pairs
-        else s.capture_input(name, ("B", total), "zeros" if name == "prefix" else None)
+        else s.capture_input(name, ("B", lengths.get(name, total)), "zeros" if name == "prefix" else None)
         for name in names
     ]
     return names, given

@@ -81,3 +81,16 @@ def pair_names(mask: Mask) -> set[str]:
     """Names of the inputs that hold one value for each (query, key) pair."""
     own = {mask["name"]} if mask["type"] == "input" else set()
     return own.union(*map(pair_names, parts(mask)))
+
+
+def label_names(mask: Mask) -> list[tuple[str, str]]:
+    """Names of the inputs that label queries and keys, one pair for each `label` atom."""
+    own = [(mask["queries"], mask["keys"])] if mask["type"] == "label" else []
+    return own + [pair for part in parts(mask) for pair in label_names(part)]
+
+
+def by_inputs(mask: Mask) -> bool:
+    """True where the mask follows from given pairs and labels alone, whatever the slots of queries and keys."""
+    if mask["type"] in ("and", "or", "not"):
+        return all(map(by_inputs, parts(mask)))
+    return mask["type"] in ("full", "input", "label")

@@ -2,7 +2,7 @@
 
 import math
 
-from compiler.masks.facts import Mask, reach
+from compiler.masks.facts import Mask, input_names, reach
 
 
 def causal_window(mask: Mask) -> tuple[bool, int | None]:
@@ -49,13 +49,24 @@ def rule(mask: Mask, total: str, named: dict[str, str]) -> str:
             block, summary = mask["block"], mask["summary"]
             return f"((i // {block} == j // {block}) | (j % {block} >= {block - summary}))"
         case "keys" | "queries":
-            return _rows(mask["of"], "j" if mask["type"] == "keys" else "i", total)
+            rows = mask["of"]
+            if rows["type"] in ("rows_input", "prefix"):
+                place = "None, None, :" if mask["type"] == "keys" else "None, :, None"
+                return f"({named[rows.get('name', 'prefix')]} != 0)[:, {place}]"
+            return _rows(rows, "j" if mask["type"] == "keys" else "i", total)
+        case "input":
+            return f"({named[mask['name']]} != 0)[:, None]"
+        case "label":
+            sign = "==" if mask.get("compare", "equal") == "equal" else ">="
+            return f"({named[mask['queries']]}[:, None, :, None] {sign} {named[mask['keys']]}[:, None, None, :])"
         case "not":
             return f"~{rule(mask['of'], total, named)}"
         case "and" | "or":
             sign = " & " if mask["type"] == "and" else " | "
             return f"({sign.join(rule(m, total, named) for m in mask['of'])})"
         case "by_head":
+            if input_names(mask):
+                raise NotImplementedError("a mask by head that reads inputs")
             parts = ", ".join(f"{rule(m, total, named)}.expand(len(i), j.shape[1])" for m in mask["of"])
             return f"torch.stack([{parts}])"
         case "by_length":

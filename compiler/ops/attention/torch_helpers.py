@@ -44,3 +44,12 @@ def with_sink(
     k, v, mask = with_extra_keys(q, k, v, mask, causal, [none])
     mask = mask.expand(-1, len(sink), -1, -1)
     return k, v, torch.cat((mask[..., :1] + sink.to(mask.dtype)[:, None, None], mask[..., 1:]), -1)
+
+
+def given_mask(seen: Tensor, real: Tensor | None, x: Tensor, empty_rows_see_all: bool = False) -> Tensor:
+    """What hides keys of another stack, added to the scores: seen (B, 1, S, K), real (B, K) or None."""
+    if real is not None:
+        seen = seen & real[:, None, None, :]
+    if empty_rows_see_all:
+        seen = seen | ~seen.any(-1, keepdim=True)
+    return torch.zeros((), dtype=x.dtype, device=x.device).where(seen, float("-inf"))

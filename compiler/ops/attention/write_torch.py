@@ -1,8 +1,14 @@
 """`attention` in PyTorch."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from compiler.emit.torch.masks import causal_window, is_full, looks_back, rule
 from compiler.emit.torch.writer import RUNTIME, Writer
 from compiler.ir.graph import Node
+from compiler.masks.facts import by_inputs
+
+HELPERS = "compiler.ops.attention.torch_helpers"
 
 
 def view(w: Writer, node: Node, key_mask: str, named: dict[str, str]) -> tuple[str, str, str]:
@@ -14,7 +20,12 @@ def view(w: Writer, node: Node, key_mask: str, named: dict[str, str]) -> tuple[s
     real = "{1}" if key_mask else "None"
     inputs = (w.stream, *([key_mask] if key_mask else []))
     if node.attrs.get("cross"):
-        return "", padding(w, key_mask), "False"
+        if is_full(mask):
+            return "", padding(w, key_mask), "False"
+        seen = seen_by_inputs(w, mask, inputs, named)
+        w.helper("given_mask", HELPERS)
+        extra = ", empty_rows_see_all=True" if w.attr(node, "empty_rows") == "all" else ""
+        return "", w.once("mask", f"given_mask({seen}, {real}, {{0}}{extra})", *inputs, *named.values()), "False"
     causal, window = causal_window(mask)
     fields = ""
     if w.steps:
@@ -31,12 +42,21 @@ def view(w: Writer, node: Node, key_mask: str, named: dict[str, str]) -> tuple[s
         return span, f"{span}.mask", f"{span}.causal"
     if is_full(mask) and w.attr(node, "empty_rows") != "all":
         return "", padding(w, key_mask), "False"
-    places = {name: f"{{{len(inputs) + i}}}" for i, name in enumerate(named)}
-    text = f"lambda i, j: {rule(mask, 'i[-1] + 1', places)}"
+    places = "".join(f", {{{len(inputs) + i}}}" for i in range(len(named)))
+    given = {name: f"given_{i}" for i, name in enumerate(named)}
+    sees = w.function("sees", ("i", "j", *given.values()), rule(mask, "i[-1] + 1", given)) if named else ""
+    text = f"lambda i, j: {sees}(i, j{places})" if named else f"lambda i, j: {rule(mask, 'i[-1] + 1', {})}"
     w.helper("visible_mask", f"{RUNTIME}.attention")
     extra = ", empty_rows_see_all=True" if w.attr(node, "empty_rows") == "all" else ""
     template = f"visible_mask({real}, {{0}}, {text}{extra})"
     return "", w.once("mask", template, *inputs, *named.values()), "False"
+
+
+def seen_by_inputs(w: Writer, mask: Mapping[str, Any], inputs: tuple[str, ...], named: dict[str, str]) -> str:
+    """A template for what a mask over another stack shows: places {0}, ... are `inputs`, then the mask's own ones."""
+    if not by_inputs(mask):
+        raise NotImplementedError("a mask over another stack that reads more than inputs")
+    return rule(mask, "", {name: f"{{{len(inputs) + i}}}" for i, name in enumerate(named)})
 
 
 def span_of(w: Writer, node: Node) -> str:
