@@ -127,6 +127,7 @@ CASES: list[tuple[str, dict[str, TensorType], dict[str, Any]]] = [
       for fields in ({}, {"rates": [0.5, 0.9, 0.99, 1.0]}, {"mask": "full"}, {"mask": "full", "key_sum": 50.0})),
     ("gru", {"r": X, "y": X}, {}),
     ("latents", {"like": X}, {"count": 5, "width": 8}),
+    ("length_projection", {"x": X}, {"rank": 3, "length": 9}),
     ("head_gain", {"x": HEADS}, {}),
     ("head_gain", {"x": HEADS}, {"gain": "one_plus", "bias": True}),
     ("head_gain", {"x": HEADS}, {"gain": "none", "bias": True}),
