@@ -166,7 +166,7 @@ WIDTHS: dict[str, tuple[str, ...]] = {
     "falcon": ("ffn_hidden_size",),
 }
 # Where the width of the experts stands if it is not there.
-EXPERT_WIDTHS = dict.fromkeys(["qwen2_moe", "qwen3_moe"], ("moe_intermediate_size",))
+EXPERT_WIDTHS = dict.fromkeys(["qwen2_moe", "qwen3_moe", "deepseek_v2", "deepseek_v3"], ("moe_intermediate_size",))
 
 
 def test_an_edit_replaces_what_it_changes_and_keeps_the_rest(saved: tuple[Case, Path]) -> None:

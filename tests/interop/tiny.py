@@ -45,6 +45,9 @@ def redraw(model: torch.nn.Module) -> None:
             if p.dim() < 2 and "norm" in name.lower()
             else noise * (0.1 if p.dim() < 2 else p.shape[-1] ** -0.5)
         )
+    for name, buffer in model.named_buffers():
+        if name.endswith("e_score_correction_bias"):
+            buffer.copy_(0.1 * torch.randn(buffer.shape, generator=torch.Generator().manual_seed(1)))
 
 
 DECODER = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4,
@@ -52,11 +55,15 @@ DECODER = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "
 ENCODER = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
            "max_position_embeddings": 40}  # fmt: skip
 EXPERTS = DECODER | {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16}
+LATENT = DECODER | {"num_key_value_heads": 4, "moe_intermediate_size": 16, "n_routed_experts": 8, "kv_lora_rank": 16,
+                    "q_lora_rank": 12, "qk_rope_head_dim": 4, "qk_nope_head_dim": 6, "v_head_dim": 10, "n_group": 4,
+                    "topk_group": 2, "num_experts_per_tok": 3, "first_k_dense_replace": 1}  # fmt: skip
 GPT2 = {"n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 64}
 LLAMA3 = {"rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
           "original_max_position_embeddings": 16}  # fmt: skip
 LINEAR = {"rope_type": "linear", "rope_theta": 5000.0, "factor": 2.0}
 YARN = {"rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0, "original_max_position_embeddings": 16}
+SECOND_GAIN = YARN | {"mscale": 1.0, "mscale_all_dim": 0.8, "beta_fast": 32, "beta_slow": 1}
 WINDOWS = {"use_sliding_window": True, "sliding_window": 4, "max_window_layers": 1}
 
 
@@ -87,6 +94,15 @@ def qwen2_moe(**changes: Any) -> Case:
 
 def qwen3_moe(**changes: Any) -> Case:
     return Case("Qwen3MoeForCausalLM", "Qwen3MoeConfig", "Qwen3MoeModel", EXPERTS | {"head_dim": 16} | changes)
+
+
+def deepseek_v2(**changes: Any) -> Case:
+    fields = LATENT | {"topk_method": "group_limited_greedy"} | changes
+    return Case("DeepseekV2ForCausalLM", "DeepseekV2Config", "DeepseekV2Model", fields)
+
+
+def deepseek_v3(**changes: Any) -> Case:
+    return Case("DeepseekV3ForCausalLM", "DeepseekV3Config", "DeepseekV3Model", LATENT | changes)
 
 
 def gpt2(**changes: Any) -> Case:
@@ -140,6 +156,10 @@ CASES = {
     "bloom": bloom(),
     "bloom untied": bloom(tie_word_embeddings=False, layer_norm_epsilon=1e-3),
     "falcon 7b": falcon(),
+    "deepseek_v2": deepseek_v2(routed_scaling_factor=4.0, rope_parameters=SECOND_GAIN),
+    "deepseek_v2 lite": deepseek_v2(topk_method="greedy", q_lora_rank=None),
+    "deepseek_v3": deepseek_v3(rope_parameters=SECOND_GAIN),
+    "deepseek_v3 in halves": deepseek_v3(rope_interleave=False, norm_topk_prob=False, n_shared_experts=2),
     "falcon 40b": falcon(new_decoder_architecture=True, num_kv_heads=2, ffn_hidden_size=48),
     "falcon 11b": falcon(
         new_decoder_architecture=True, num_kv_heads=2, num_ln_in_parallel_attn=1, tie_word_embeddings=False

@@ -18,6 +18,8 @@ FAMILIES = {
     "mixtral": "mixtral",
     "qwen2_moe": "qwen2_moe",
     "qwen3_moe": "qwen3_moe",
+    "deepseek_v2": "deepseek_v2",
+    "deepseek_v3": "deepseek_v3",
     "gpt2": "gpt2",
     "bloom": "bloom",
     "falcon": "falcon",

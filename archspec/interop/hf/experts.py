@@ -1,6 +1,6 @@
 """Mixtures of experts in checkpoints: every expert has its own matrices, in a list beside the router.
 
-transformers 5 computes with one tensor for all experts, but `save_pretrained` splits it again (`conversion_mapping.py`).
+transformers 5 computes with one tensor for all experts; `save_pretrained` splits it again (`conversion_mapping.py`).
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,10 @@ MOST_EXPERTS = 10_000
 
 @dataclass(frozen=True)
 class Experts:
-    """A mixture of gated MLPs in numbers. `shared` is the width of the expert that every token uses."""
+    """A mixture of gated MLPs in numbers. `shared` is the width of the expert that every token uses.
+
+    groups: how many groups the experts form, how many of them take part, and what a group's score is.
+    """
 
     count: int
     d_ff: int
@@ -28,6 +31,11 @@ class Experts:
     normalised: bool
     shared: int | None = None
     shared_gate: bool = False
+    score: str = "softmax"
+    select_bias: bool = False
+    groups: tuple[int, int, str] | None = None
+    sum_eps: float = 0
+    scale: float = 1
 
 
 def read_count(config: Config, name: str, default: int, other: str = "") -> int:
@@ -51,8 +59,16 @@ def moe(experts: Experts) -> dict[str, Any]:
         return {"type": "gated_mlp", "d_ff": d_ff, "activation": experts.activation}
 
     router: dict[str, Any] = {"top_k": experts.top_k}
+    if experts.score != "softmax":
+        router["score"] = experts.score
+    if experts.select_bias:
+        router["select_bias"] = True
+    if experts.groups:
+        router["groups"] = dict(zip(("count", "keep", "score"), experts.groups, strict=True))
     if experts.normalised:
-        router["weights"] = "sum_to_one"
+        router["weights"] = {"type": "sum_to_one", "eps": experts.sum_eps} if experts.sum_eps else "sum_to_one"
+    if experts.scale != 1:
+        router["scale"] = experts.scale
     out: dict[str, Any] = {
         "type": "moe", "n_experts": experts.count, "expert": expert(experts.d_ff), "router": router,
     }  # fmt: skip
@@ -65,14 +81,20 @@ def measure(moe: Moe) -> Experts:
     """The numbers of a resolved mixture; what they leave out shows when the configuration is read back."""
     expert = expect(GatedMlp, moe.expert, "the expert")
     shared = None if moe.shared is None else expect(GatedMlp, moe.shared.expert, "the shared expert").d_ff
+    router = moe.router
     return Experts(
         count=moe.n_experts,
         d_ff=expert.d_ff,
-        top_k=moe.router.top_k,
+        top_k=router.top_k,
         activation=expert.activation,
-        normalised=isinstance(moe.router.weights, SumToOne),
+        normalised=isinstance(router.weights, SumToOne),
         shared=shared,
         shared_gate=moe.shared is not None and moe.shared.gate == "sigmoid",
+        score=router.score,
+        select_bias=router.select_bias,
+        groups=(router.groups.count, router.groups.keep, router.groups.score) if router.groups else None,
+        sum_eps=router.weights.eps if isinstance(router.weights, SumToOne) else 0,
+        scale=router.scale,
     )
 
 
