@@ -86,6 +86,9 @@ SAYABLE = {
     "gpt2": ["gpt2", "gpt2-xl"],
     "bloom": ["bloom-560m", "bloom-176b"],
     "falcon": ["falcon-7b", "falcon-40b", "falcon-180b", "falcon2-11b", "falcon-rw-1b"],
+    "glm": ["glm-4-9b", "glm-4-9b-chat", "chatglm3-6b"],
+    "glm4": ["glm-4-9b-0414", "glm-4-32b-0414"],
+    "mpt": ["mpt-7b"],
     "bert": ["bert-base", "bert-large", "minilm-l6"],
     "roberta": ["roberta-base", "roberta-large"],
 }

@@ -164,6 +164,7 @@ WIDTHS: dict[str, tuple[str, ...]] = {
     "gpt2": ("n_inner",),
     "bloom": (),
     "falcon": ("ffn_hidden_size",),
+    "mpt": (),
 }
 # Where the width of the experts stands if it is not there.
 EXPERT_WIDTHS = dict.fromkeys(["qwen2_moe", "qwen3_moe", "deepseek_v2", "deepseek_v3"], ("moe_intermediate_size",))

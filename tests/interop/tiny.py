@@ -122,6 +122,16 @@ def bloom(**changes: Any) -> Case:
     return Case("BloomForCausalLM", "BloomConfig", "BloomModel", sizes | changes)
 
 
+def glm(kind: str = "Glm", **changes: Any) -> Case:
+    sizes = DECODER | {"head_dim": 16, "pad_token_id": 0}
+    return Case(f"{kind}ForCausalLM", f"{kind}Config", f"{kind}Model", sizes | changes)
+
+
+def mpt(**changes: Any) -> Case:
+    sizes = {"d_model": 36, "n_heads": 6, "n_layers": 2, "max_seq_len": 64}
+    return Case("MptForCausalLM", "MptConfig", "MptModel", sizes | changes)
+
+
 def falcon(attention: str = "eager", **changes: Any) -> Case:
     sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
     return Case("FalconForCausalLM", "FalconConfig", "FalconModel", sizes | changes, attention)
@@ -146,6 +156,10 @@ CASES = {
     ),
     "qwen3_moe": qwen3_moe(norm_topk_prob=True),
     "qwen3_moe, first layer dense": qwen3_moe(mlp_only_layers=[0], attention_bias=True),
+    "deepseek_v2": deepseek_v2(routed_scaling_factor=4.0, rope_parameters=SECOND_GAIN),
+    "deepseek_v2 lite": deepseek_v2(topk_method="greedy", q_lora_rank=None),
+    "deepseek_v3": deepseek_v3(rope_parameters=SECOND_GAIN),
+    "deepseek_v3 in halves": deepseek_v3(rope_interleave=False, norm_topk_prob=False, n_shared_experts=2),
     "gpt2": gpt2(),
     "gpt2 scaled by layer": gpt2(n_inner=40, scale_attn_by_inverse_layer_idx=True, tie_word_embeddings=False),
     "gpt2 unscaled": gpt2(scale_attn_weights=False, activation_function="relu"),
@@ -156,10 +170,6 @@ CASES = {
     "bloom": bloom(),
     "bloom untied": bloom(tie_word_embeddings=False, layer_norm_epsilon=1e-3),
     "falcon 7b": falcon(),
-    "deepseek_v2": deepseek_v2(routed_scaling_factor=4.0, rope_parameters=SECOND_GAIN),
-    "deepseek_v2 lite": deepseek_v2(topk_method="greedy", q_lora_rank=None),
-    "deepseek_v3": deepseek_v3(rope_parameters=SECOND_GAIN),
-    "deepseek_v3 in halves": deepseek_v3(rope_interleave=False, norm_topk_prob=False, n_shared_experts=2),
     "falcon 40b": falcon(new_decoder_architecture=True, num_kv_heads=2, ffn_hidden_size=48),
     "falcon 11b": falcon(
         new_decoder_architecture=True, num_kv_heads=2, num_ln_in_parallel_attn=1, tie_word_embeddings=False
@@ -167,4 +177,14 @@ CASES = {
     # The eager path of transformers 5.23 adds the linear bias twice: in the mask and to the scores.
     "falcon rw": falcon("sdpa", multi_query=False, parallel_attn=False, alibi=True, bias=True),
     "falcon one branch after the other": falcon(parallel_attn=False, rope_parameters=LINEAR),
+    "glm": glm(),
+    "glm whole heads, tied": glm(
+        rope_parameters={"rope_type": "default", "rope_theta": 5000.0, "partial_rotary_factor": 1.0},
+        attention_bias=False,
+        tie_word_embeddings=True,
+        num_key_value_heads=4,
+    ),
+    "glm4": glm("Glm4"),
+    "mpt": mpt(),
+    "mpt scaled, untied": mpt(attn_config={"softmax_scale": 0.3}, tie_word_embeddings=False),
 }
