@@ -1,0 +1,141 @@
+"""What each system was compared with, where, and how closely: read from the tests' own tables where there is one.
+
+The rest is written here by hand, with the test that does it; `test_systems_page` fails where that test or its bound is
+gone. `part`: what the comparison leaves out, or the part it is restricted to.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.interop.tiny import CASES as IMPORTED
+from tests.zoo.test_meaning import CASES as MEANT
+
+ROOT = Path(__file__).parents[2]
+MEANING = "tests/zoo/test_meaning.py::test_means_what_transformers_computes"
+FAMILIES = "tests/interop/test_families.py::test_means_what_transformers_computes"
+
+SPOKEN = {"atol=0": "exact", "assert_close": "torch's default tolerance"}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`tolerance`: absolute, as the test writes it."""
+
+    reference: str
+    test: str
+    tolerance: str
+    part: str = ""
+
+    @property
+    def line(self) -> str:
+        part = f"; {self.part}" if self.part else ""
+        file = self.test.partition("::")[0]
+        bound = SPOKEN.get(self.tolerance, self.tolerance)
+        return f"{self.reference}, {bound}{part} ([test](../{file}))"
+
+
+# Where the case of a table has another name than the system's spec.
+MEANT_AS = {"bert": "bert-large", "xlm_roberta": "xlm-roberta-large"}
+IMPORTED_AS = {
+    "gpt2": "gpt2", "llama3": "llama3 scaling", "mistral": "mistral", "qwen2": "qwen2", "qwen3": "qwen3",
+    "roberta": "roberta",
+}  # fmt: skip
+LEFT_OUT = {
+    "bigbird": "with full attention: its blocks and random keys are not yet compared",
+    "deepseek_v2": "without YaRN",
+    "deepseek_v2_lite": "without YaRN",
+    "bloom_padded": "without padding, which is what this row is about",
+    "mambapy": "that is the same model in another implementation; mambapy itself is not yet compared",
+}
+ARITHMETIC = "plain arithmetic"
+
+PARITY = {
+    "switch": Comparison(
+        "transformers SwitchTransformersForConditionalGeneration",
+        "tests/parity/test_capacity.py::test_switch_is_transformers_switch", "1e-4",
+    ),
+    "gshard_nllb": Comparison(
+        "experts' places given out token by token",
+        "tests/parity/test_capacity.py::test_places_go_in_order", "atol=0", "places in experts only",
+    ),
+    "reformer": Comparison(
+        "transformers ReformerModelWithLMHead", "tests/parity/test_hashing.py::test_reformer_is_transformers", "1e-4"
+    ),
+    "longformer": Comparison(
+        "transformers LongformerForMaskedLM",
+        "tests/parity/test_several_streams.py::test_longformer_rows_with_projections_of_their_own", "1e-4",
+    ),
+    "xlnet": Comparison(
+        "transformers XLNetLMHeadModel",
+        "tests/parity/test_several_streams.py::test_xlnet_with_permutation_and_targets", "1e-4",
+    ),
+    "instructblip_qformer": Comparison(
+        "transformers InstructBlipQFormerModel",
+        "tests/parity/test_several_streams.py::test_query_former_beside_text", "1e-4",
+    ),
+    "mllama_cross": Comparison(
+        "transformers MllamaForCausalLM",
+        "tests/parity/test_several_streams.py::test_text_rows_that_see_no_image", "1e-4",
+    ),
+    "rpr_conformer": Comparison(
+        "transformers Wav2Vec2ConformerModel",
+        "tests/parity/test_convolutions.py::test_conformer_over_waves_is_transformers", "1e-4",
+    ),
+    "axial": Comparison(
+        "torch's attention of each line",
+        "tests/parity/test_inputs.py::test_attention_along_an_axis_is_attention_of_each_line", "1e-12",
+        "the published package is not yet compared",
+    ),
+    "linformer": Comparison(
+        f"{ARITHMETIC} of its own code", "tests/parity/test_inputs.py::test_key_map_is_linformers", "assert_close",
+        "the map of keys only",
+    ),
+    "flamingo": Comparison(
+        ARITHMETIC, "tests/parity/test_inputs.py::test_resampler_attends_to_media_and_itself", "1e-9",
+        "the resampler and the gated attention only",
+    ),
+    "flamingo_gca": Comparison(
+        ARITHMETIC, "tests/parity/test_inputs.py::test_resampler_attends_to_media_and_itself", "1e-9",
+        "the resampler and the gated attention only",
+    ),
+    "transformer_xl_hf": Comparison(
+        "the paper's sums, pair by pair", "tests/parity/test_relative_vectors.py::test_transformer_xl_terms", "1e-12",
+        "the scores only",
+    ),
+    "transformer_xl": Comparison(
+        "the paper's sums, pair by pair", "tests/parity/test_relative_vectors.py::test_transformer_xl_terms", "1e-12",
+        "the scores only",
+    ),
+    "rpr_shaw": Comparison(
+        "the paper's sums, pair by pair", "tests/parity/test_relative_vectors.py::test_tables_of_distances", "1e-12",
+        "the scores only",
+    ),
+    "rpr_shaw_bert": Comparison(
+        "the paper's sums, pair by pair", "tests/parity/test_relative_vectors.py::test_tables_of_distances", "1e-12",
+        "the scores only",
+    ),
+    "stripedhyena": Comparison(
+        "a long filter written out", "tests/parity/test_convolutions.py::test_modes_are_a_long_filter", "1e-12",
+        "the filter only",
+    ),
+    "memorizing_knn": Comparison(
+        "dense attention", "tests/parity/test_extra_keys.py::test_memory_is_seen_whole_and_unturned", "1e-12",
+        "the memory's keys only",
+    ),
+}  # fmt: skip
+
+
+def comparison(system: str, spec: str) -> Comparison | None:
+    """What `system`, which the zoo's `spec` stands for, was compared with; None: nothing yet."""
+    meant = MEANT_AS.get(system, spec)
+    if meant in MEANT:
+        kind = MEANT[meant].kind
+        return Comparison(f"transformers {kind}", MEANING, "1e-4", LEFT_OUT.get(system, ""))
+    if system in IMPORTED_AS:
+        return Comparison(f"transformers {IMPORTED[IMPORTED_AS[system]].model}", FAMILIES, "1e-5")
+    return PARITY.get(system)
+
+
+def all_comparisons() -> list[Comparison]:
+    """Those that stand here by hand, and the two tables' tests."""
+    return [*PARITY.values(), Comparison("", MEANING, "1e-4"), Comparison("", FAMILIES, "1e-5")]
