@@ -21,6 +21,7 @@ def to_spec(fields: Mapping[str, Any], *, name: str = "", source: str = "") -> d
     """The spec of a configuration, with the configuration itself under `origin`. `source` names the file in errors."""
     importer, config, head = _opened(fields, source)
     body = importer.spec(config, head)
+    config.fixed("is_encoder_decoder", importer.encoder_decoder)
     for field, allowed in FIXED.items():
         config.fixed(field, *allowed)
     config.finish(tuple(ALWAYS | importer.inert))

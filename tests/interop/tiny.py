@@ -39,6 +39,8 @@ class Case:
 def redraw(model: torch.nn.Module) -> None:
     """Gains are not 1 and biases not 0 afterwards; each parameter is drawn from its own name."""
     for name, p in model.named_parameters():
+        if not p.requires_grad:  # sinusoids kept as a table
+            continue
         noise = torch.randn(p.shape, generator=torch.Generator().manual_seed(zlib.crc32(name.encode())))
         p.copy_(
             1 + 0.1 * noise
@@ -132,6 +134,12 @@ def mpt(**changes: Any) -> Case:
     return Case("MptForCausalLM", "MptConfig", "MptModel", sizes | changes)
 
 
+def t5(**changes: Any) -> Case:
+    sizes = {"d_model": 32, "d_kv": 12, "d_ff": 48, "num_layers": 2, "num_decoder_layers": 3, "num_heads": 4,
+             "relative_attention_num_buckets": 8, "relative_attention_max_distance": 10}  # fmt: skip
+    return Case("T5ForConditionalGeneration", "T5Config", "T5Model", sizes | changes)
+
+
 def falcon(attention: str = "eager", **changes: Any) -> Case:
     sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
     return Case("FalconForCausalLM", "FalconConfig", "FalconModel", sizes | changes, attention)
@@ -187,4 +195,7 @@ CASES = {
     "glm4": glm("Glm4"),
     "mpt": mpt(),
     "mpt scaled, untied": mpt(attn_config={"softmax_scale": 0.3}, tie_word_embeddings=False),
+    "t5": t5(),
+    "t5 gated": t5(feed_forward_proj="gated-silu"),
+    "t5 flan": t5(feed_forward_proj="gated-gelu", tie_word_embeddings=False),
 }

@@ -26,6 +26,7 @@ FAMILIES = {
     "glm": "glm",
     "glm4": "glm4",
     "mpt": "mpt",
+    "t5": "t5",
     "bert": "bert",
     "roberta": "roberta",
     "xlm-roberta": "xlm_roberta",

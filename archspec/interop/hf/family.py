@@ -33,3 +33,4 @@ class Family:
     heads: Mapping[str, HeadKind]
     head: HeadKind = "tokens"
     inert: frozenset[str] = field(default_factory=frozenset)
+    encoder_decoder: bool = False  # what is_encoder_decoder must be

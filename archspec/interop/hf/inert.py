@@ -36,7 +36,6 @@ ALWAYS = BOOKKEEPING | GENERATION | TRAINING
 
 # Understood with one value only, whatever the family: another one changes the graph.
 FIXED: dict[str, tuple[object, ...]] = {
-    "is_encoder_decoder": (False,),
     "add_cross_attention": (False,),
     "cross_attention_hidden_size": (None,),
     "tie_encoder_decoder": (False,),
