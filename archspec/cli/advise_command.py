@@ -19,7 +19,7 @@ PLAIN_WIDTH = 140  # of a table that goes to a file or a pipe
 def command(
     task: Annotated[str, typer.Option(help="generate, understand, transform or code")],
     long_context: Annotated[
-        bool, typer.Option("--long-context", help="long text: 16,384 tokens, or --context")
+        bool, typer.Option("--long-context", help="long text (generate, understand, code)")
     ] = False,
     memory_gb: Annotated[float | None, typer.Option(help="memory in 1e9 bytes; without it the device's")] = None,
     multilingual: Annotated[bool, typer.Option("--multilingual", help="several languages (understand)")] = False,
@@ -33,7 +33,8 @@ def command(
 ) -> None:
     """Which architecture to start from: a decision tree with its reasons, and computed memory and speed.
 
-    The first spec of the chosen branch that fits is recommended; if none fits, exit code 1 and the nearest.
+    The strongest spec of the chosen branch that fits and was built for the context is recommended; if none fits, exit
+    code 1 and the nearest.
 
     \b
     archspec advise --task generate --long-context --memory-gb 12 -o start.json
@@ -67,7 +68,7 @@ def _print(found: Advice) -> None:
     if found.alternatives:
         console.print(_table("other answers to the last question", found.alternatives, found), "")
     if found.recommended:
-        console.print(f"[bold]start from {found.recommended.name}[/bold]: the first that fits")
+        console.print(f"[bold]start from {found.recommended.name}[/bold]: the strongest that fits")
     for note in found.notes:
         console.print(f"note: {note}")
 

@@ -111,7 +111,7 @@ def _lowered(name: str) -> tuple[Program | None, str]:
 
 
 def _tried(write: Callable[[], object]) -> str:
-    """A writer's answer. An error that is not a refusal is a bug of the writer and stays on the page until it is gone."""
+    """A writer's answer. An error that is no refusal is a bug of the writer; it stays on the page until it is gone."""
     try:
         write()
     except InputError as error:
