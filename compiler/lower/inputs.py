@@ -91,6 +91,7 @@ def lower_input(s: Scope, declared: Any, lengths: tuple[str, str], stack: Any) -
     s.outer.optional[mask_name] = "ones"
     s.outer.ids[mask_name] = name
     given |= {"attention_mask": mask, "positions": _positions(s, declared, source, mask, at, position_name)}
+    s.outer.offer(position_name, given["positions"], s.type_of(given["positions"]))  # a rope may ask by name
     return Rows(_sum(s, declared, given, at, name), given["positions"], mask)
 
 

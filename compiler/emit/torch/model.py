@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from archspec.errors import InputError
 from compiler import ops
 from compiler.emit.torch.layer import Layer, declared
 from compiler.emit.torch.names import comment, identifier, quoted, unique
@@ -126,6 +127,9 @@ class ModelWriter:
                 arguments[argument] = "Tensor | None"
                 w.inputs_given[node.attrs["given"]] = argument
         if w.steps:
+            if not part.inputs:
+                raise InputError("the torch target cannot write a stack that steps without an input of its own yet",
+                                 source=self.program.name)  # fmt: skip
             ids, real = (
                 w.names[part.inputs[0]],
                 next((w.names[n] for n in part.inputs if self.program.optional.get(n) == "ones"), "None"),
