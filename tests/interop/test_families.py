@@ -48,7 +48,7 @@ def test_means_what_transformers_computes(saved: tuple[Case, Path]) -> None:
     with torch.no_grad():
         expected = outputs(model).logits
     # float64 on both sides, so that what remains is their float32 rotary table.
-    torch.testing.assert_close(logits_here(folder, IDS), expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(logits_here(folder, IDS), expected.double(), atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["bert", "roberta"])
@@ -189,7 +189,9 @@ def test_an_edit_replaces_what_it_changes_and_keeps_the_rest(saved: tuple[Case, 
         op = steps[-1]["op"]
         op = op.get("expert", op)
         op["d_ff" if "d_ff" in op else "d_state"] = 56
-    widths = (EXPERT_WIDTHS if "expert" in steps[-1]["op"] else WIDTHS).get(original["model_type"], ("intermediate_size",))
+    widths = (EXPERT_WIDTHS if "expert" in steps[-1]["op"] else WIDTHS).get(
+        original["model_type"], ("intermediate_size",)
+    )
     if not widths:
         with pytest.raises(InputError, match=f"{original['model_type']} cannot say this architecture"):
             export_config(load_spec(document))

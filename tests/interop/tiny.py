@@ -60,6 +60,7 @@ EXPERTS = DECODER | {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermedia
 LATENT = DECODER | {"num_key_value_heads": 4, "moe_intermediate_size": 16, "n_routed_experts": 8, "kv_lora_rank": 16,
                     "q_lora_rank": 12, "qk_rope_head_dim": 4, "qk_nope_head_dim": 6, "v_head_dim": 10, "n_group": 4,
                     "topk_group": 2, "num_experts_per_tok": 3, "first_k_dense_replace": 1}  # fmt: skip
+MAMBA = {"hidden_size": 32, "num_hidden_layers": 2, "state_size": 8}
 GPT2 = {"n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 64}
 LLAMA3 = {"rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
           "original_max_position_embeddings": 16}  # fmt: skip
@@ -105,6 +106,15 @@ def deepseek_v2(**changes: Any) -> Case:
 
 def deepseek_v3(**changes: Any) -> Case:
     return Case("DeepseekV3ForCausalLM", "DeepseekV3Config", "DeepseekV3Model", LATENT | changes)
+
+
+def mamba(**changes: Any) -> Case:
+    return Case("MambaForCausalLM", "MambaConfig", "MambaModel", MAMBA | {"time_step_rank": 4} | changes)
+
+
+def mamba2(**changes: Any) -> Case:
+    fields = MAMBA | {"num_heads": 8, "head_dim": 8, "n_groups": 2, "chunk_size": 4} | changes
+    return Case("Mamba2ForCausalLM", "Mamba2Config", "Mamba2Model", fields)
 
 
 def gpt2(**changes: Any) -> Case:
@@ -175,6 +185,12 @@ CASES = {
     "bert untied": bert(tie_word_embeddings=False, hidden_act="gelu_new"),
     "roberta": roberta(),
     "xlm-roberta": Case("XLMRobertaForMaskedLM", "XLMRobertaConfig", "XLMRobertaModel", ENCODER),
+    "mamba": mamba(),
+    "mamba with biases, untied": mamba(use_bias=True, use_conv_bias=False, tie_word_embeddings=False, expand=3),
+    "mamba2": mamba2(),
+    "mamba2 with biases, limited": mamba2(
+        use_bias=True, use_conv_bias=False, time_step_limit=(0.0, 0.5), tie_word_embeddings=True
+    ),
     "bloom": bloom(),
     "bloom untied": bloom(tie_word_embeddings=False, layer_norm_epsilon=1e-3),
     "falcon 7b": falcon(),

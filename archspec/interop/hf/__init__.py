@@ -20,6 +20,8 @@ FAMILIES = {
     "qwen3_moe": "qwen3_moe",
     "deepseek_v2": "deepseek_v2",
     "deepseek_v3": "deepseek_v3",
+    "mamba": "mamba",
+    "mamba2": "mamba2",
     "gpt2": "gpt2",
     "bloom": "bloom",
     "falcon": "falcon",
