@@ -92,6 +92,9 @@ SAYABLE = {
     "glm4": ["glm-4-9b-0414", "glm-4-32b-0414"],
     "mpt": ["mpt-7b"],
     "t5": ["t5-small", "t5-11b", "flan-t5-small", "flan-ul2"],
+    "bart": ["bart-base", "bart-large"],
+    "mbart": ["mbart-large-cc25"],
+    "marian": ["marian-en-de"],
     "bert": ["bert-base", "bert-large", "minilm-l6"],
     "roberta": ["roberta-base", "roberta-large"],
 }

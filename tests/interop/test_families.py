@@ -171,10 +171,12 @@ WIDTHS: dict[str, tuple[str, ...]] = {
     "gpt2": ("n_inner",),
     "mamba": ("state_size",),
     "mamba2": ("state_size",),
+    "jamba": (),
     "bloom": (),
     "falcon": ("ffn_hidden_size",),
     "mpt": (),
     "t5": ("d_ff",),
+    **dict.fromkeys(["bart", "mbart", "marian"], ("encoder_ffn_dim", "decoder_ffn_dim")),
 }
 # Where the width of the experts stands if it is not there.
 EXPERT_WIDTHS = dict.fromkeys(["qwen2_moe", "qwen3_moe", "deepseek_v2", "deepseek_v3"], ("moe_intermediate_size",))

@@ -48,7 +48,7 @@ def redraw(model: torch.nn.Module) -> None:
             else noise * (0.1 if p.dim() < 2 else p.shape[-1] ** -0.5)
         )
     for name, buffer in model.named_buffers():
-        if name.endswith("e_score_correction_bias"):
+        if name.endswith(("e_score_correction_bias", "final_logits_bias")):
             buffer.copy_(0.1 * torch.randn(buffer.shape, generator=torch.Generator().manual_seed(1)))
 
 
@@ -150,6 +150,13 @@ def t5(**changes: Any) -> Case:
     return Case("T5ForConditionalGeneration", "T5Config", "T5Model", sizes | changes)
 
 
+def bart(kind: str = "Bart", model: str = "BartForConditionalGeneration", **changes: Any) -> Case:
+    sizes = {"d_model": 32, "encoder_layers": 2, "decoder_layers": 3, "encoder_attention_heads": 4,
+             "decoder_attention_heads": 2, "encoder_ffn_dim": 48, "decoder_ffn_dim": 40, "pad_token_id": 1,
+             "max_position_embeddings": 64}  # fmt: skip
+    return Case(model, f"{kind}Config", f"{kind}Model", sizes | changes)
+
+
 def falcon(attention: str = "eager", **changes: Any) -> Case:
     sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
     return Case("FalconForCausalLM", "FalconConfig", "FalconModel", sizes | changes, attention)
@@ -178,6 +185,12 @@ CASES = {
     "deepseek_v2 lite": deepseek_v2(topk_method="greedy", q_lora_rank=None),
     "deepseek_v3": deepseek_v3(rope_parameters=SECOND_GAIN),
     "deepseek_v3 in halves": deepseek_v3(rope_interleave=False, norm_topk_prob=False, n_shared_experts=2),
+    "mamba": mamba(),
+    "mamba with biases, untied": mamba(use_bias=True, use_conv_bias=False, tie_word_embeddings=False, expand=3),
+    "mamba2": mamba2(),
+    "mamba2 with biases, limited": mamba2(
+        use_bias=True, use_conv_bias=False, time_step_limit=(0.0, 0.5), tie_word_embeddings=True
+    ),
     "gpt2": gpt2(),
     "gpt2 scaled by layer": gpt2(n_inner=40, scale_attn_by_inverse_layer_idx=True, tie_word_embeddings=False),
     "gpt2 unscaled": gpt2(scale_attn_weights=False, activation_function="relu"),
@@ -185,12 +198,6 @@ CASES = {
     "bert untied": bert(tie_word_embeddings=False, hidden_act="gelu_new"),
     "roberta": roberta(),
     "xlm-roberta": Case("XLMRobertaForMaskedLM", "XLMRobertaConfig", "XLMRobertaModel", ENCODER),
-    "mamba": mamba(),
-    "mamba with biases, untied": mamba(use_bias=True, use_conv_bias=False, tie_word_embeddings=False, expand=3),
-    "mamba2": mamba2(),
-    "mamba2 with biases, limited": mamba2(
-        use_bias=True, use_conv_bias=False, time_step_limit=(0.0, 0.5), tie_word_embeddings=True
-    ),
     "bloom": bloom(),
     "bloom untied": bloom(tie_word_embeddings=False, layer_norm_epsilon=1e-3),
     "falcon 7b": falcon(),
@@ -214,4 +221,7 @@ CASES = {
     "t5": t5(),
     "t5 gated": t5(feed_forward_proj="gated-silu"),
     "t5 flan": t5(feed_forward_proj="gated-gelu", tie_word_embeddings=False),
+    "bart": bart(),
+    "mbart": bart("MBart", "MBartForConditionalGeneration", scale_embedding=True),
+    "marian": bart("Marian", "MarianMTModel", pad_token_id=0, scale_embedding=True, activation_function="swish"),
 }
