@@ -85,6 +85,7 @@ SAYABLE = {
     "deepseek_v3": ["deepseek-v3", "deepseek-r1"],
     "mamba": ["mamba-130m", "mamba-2.8b"],
     "mamba2": ["mamba2-130m", "mamba-codestral-7b"],
+    "jamba": ["jamba-v0.1"],
     "gpt2": ["gpt2", "gpt2-xl"],
     "bloom": ["bloom-560m", "bloom-176b"],
     "falcon": ["falcon-7b", "falcon-40b", "falcon-180b", "falcon2-11b", "falcon-rw-1b"],

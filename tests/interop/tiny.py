@@ -61,6 +61,8 @@ LATENT = DECODER | {"num_key_value_heads": 4, "moe_intermediate_size": 16, "n_ro
                     "q_lora_rank": 12, "qk_rope_head_dim": 4, "qk_nope_head_dim": 6, "v_head_dim": 10, "n_group": 4,
                     "topk_group": 2, "num_experts_per_tok": 3, "first_k_dense_replace": 1}  # fmt: skip
 MAMBA = {"hidden_size": 32, "num_hidden_layers": 2, "state_size": 8}
+JAMBA = {"num_hidden_layers": 4, "attn_layer_period": 4, "attn_layer_offset": 2, "num_experts": 4, "mamba_d_state": 8,
+         "mamba_dt_rank": 4}  # fmt: skip
 GPT2 = {"n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 64}
 LLAMA3 = {"rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
           "original_max_position_embeddings": 16}  # fmt: skip
@@ -115,6 +117,11 @@ def mamba(**changes: Any) -> Case:
 def mamba2(**changes: Any) -> Case:
     fields = MAMBA | {"num_heads": 8, "head_dim": 8, "n_groups": 2, "chunk_size": 4} | changes
     return Case("Mamba2ForCausalLM", "Mamba2Config", "Mamba2Model", fields)
+
+
+def jamba(**changes: Any) -> Case:
+    fields = DECODER | JAMBA | changes
+    return Case("JambaForCausalLM", "JambaConfig", "JambaModel", fields)
 
 
 def gpt2(**changes: Any) -> Case:
@@ -191,6 +198,8 @@ CASES = {
     "mamba2 with biases, limited": mamba2(
         use_bias=True, use_conv_bias=False, time_step_limit=(0.0, 0.5), tie_word_embeddings=True
     ),
+    "jamba": jamba(),
+    "jamba with biases, tied": jamba(mamba_proj_bias=True, mamba_conv_bias=False, tie_word_embeddings=True),
     "gpt2": gpt2(),
     "gpt2 scaled by layer": gpt2(n_inner=40, scale_attn_by_inverse_layer_idx=True, tie_word_embeddings=False),
     "gpt2 unscaled": gpt2(scale_attn_weights=False, activation_function="relu"),

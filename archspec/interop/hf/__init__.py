@@ -22,6 +22,7 @@ FAMILIES = {
     "deepseek_v3": "deepseek_v3",
     "mamba": "mamba",
     "mamba2": "mamba2",
+    "jamba": "jamba",
     "gpt2": "gpt2",
     "bloom": "bloom",
     "falcon": "falcon",
