@@ -57,7 +57,7 @@ def read(config: Config, kind: Kind, vocab_size: int) -> Bart:
     config.fixed("add_final_layer_norm", kind.pre_norm)
     config.fixed("normalize_embedding", kind.learned)
     config.fixed("static_position_embeddings", not kind.learned)
-    config.fixed("extra_pos_embeddings", OFFSET)
+    config.fixed("extra_pos_embeddings", OFFSET if kind.learned else config.get("extra_pos_embeddings"))
     d_model = config.integer("d_model", 1024)
     halves = {
         stack: Half(

@@ -53,6 +53,7 @@ def read(config: Config) -> Falcon:
     if d_model % n_heads:
         raise config.fail("hidden_size", f"{d_model} is not a multiple of num_attention_heads = {n_heads}")
     max_length = config.integer("max_position_embeddings", 2048)
+    config.fixed("apply_residual_connection_post_layernorm", False)
     alibi = config.flag("alibi", False)
     for field in ("rope_parameters", "rope_theta", "rope_scaling"):
         config.get(field)  # not read where distances are biases
@@ -215,4 +216,5 @@ FAMILY = Family(
     tensors=tensors,
     config=to_config,
     heads={"FalconForCausalLM": "tokens", "FalconModel": "none"},
+    inert=frozenset({"auto_map"}),
 )
