@@ -1,5 +1,6 @@
 """archspec export SPEC -o config.json"""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from archspec.interop.write import write_text
 def command(
     spec: Annotated[str, typer.Argument(metavar="SPEC", help="spec file, zoo name, Hugging Face folder or GGUF file")],
     output: Annotated[Path | None, typer.Option("-o", "--output", help="file to write; printed without it")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="one object, for machines")] = False,
 ) -> None:
     """A spec becomes a Hugging Face config.json.
 
@@ -22,8 +24,11 @@ def command(
     Examples: archspec export spec.json -o config.json; archspec export llama-3-8b
     """
     text = export_config(open_spec(spec))
-    if output is None:
+    if output is not None:
+        write_text(output, text)
+    if as_json:
+        typer.echo(json.dumps({"file": None if output is None else str(output), "config": json.loads(text)}))
+    elif output is None:
         typer.echo(text, nl=False)
-        return
-    write_text(output, text)
-    typer.echo(f"{output}: written from {spec}")
+    else:
+        typer.echo(f"{output}: written from {spec}")

@@ -48,3 +48,10 @@ def test_bad_input_is_one_message_and_no_file(
     assert not (tmp_path / "spec.json").exists()
     assert run(monkeypatch, "export", "zoo:gpt2", "-o", tmp_path / "nowhere" / "x.json") == 2
     assert "cannot be written" in capsys.readouterr().err
+
+
+def test_export_for_machines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["export", "llama-3-8b", "-o", str(tmp_path / "c.json"), "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert found["config"] == json.loads(Path(found["file"]).read_text())
