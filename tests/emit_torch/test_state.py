@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from compiler.emit.torch.runtime.attention import attend
 from tests.emit_torch.packages import ids, model_of, spec, stepped
 
 WINDOW = {"type": "and", "of": ["causal", {"type": "window", "behind": 5}]}
@@ -169,3 +170,13 @@ def test_generation(tmp_path: Path) -> None:
     assert stopped.shape == (1, 5) and int(stopped[0, -1]) == end
     both = model.generate(prompt, 6, end_ids=(end,))
     assert set(both[0, 4:].tolist()) == {end}  # an ended row repeats its last id while the other goes on
+
+
+def test_a_long_prompt_in_blocks_of_queries() -> None:
+    """More than 256 new tokens on a CPU are attended to block by block: the same as with one mask over all."""
+    generator = torch.Generator().manual_seed(0)
+    q, k, v = (torch.randn(2, heads, 600, 8, generator=generator, dtype=torch.float64) for heads in (4, 2, 2))
+    hidden = torch.full((600, 600), float("-inf"), dtype=torch.float64).triu(1)
+    torch.testing.assert_close(
+        attend(q, k, v, None, True, 0.3), attend(q, k, v, hidden, False, 0.3), atol=1e-12, rtol=0
+    )

@@ -94,7 +94,16 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, s
         # One token: the heads that share a key are rows of one product, so nothing is repeated.
         y = F.scaled_dot_product_attention(q.reshape(b, groups, heads // groups, -1), k, v, mask, scale=scale)
         return y.reshape(b, heads, 1, -1)
-    return F.scaled_dot_product_attention(q, k, v, mask, is_causal=causal, scale=scale, enable_gqa=heads > groups)
+    grouped = heads > groups
+    if not causal or new <= 256 or q.device.type != "cpu":
+        return F.scaled_dot_product_attention(q, k, v, mask, is_causal=causal, scale=scale, enable_gqa=grouped)
+    parts = []  # the CPU kernel computes hidden scores too: 256 queries at a time, over the keys up to their end
+    for start in range(0, new, 256):
+        end = min(start + 256, new)
+        later = torch.full((end - start, end), float("-inf"), dtype=q.dtype, device=q.device).triu(start + 1)
+        block = q[:, :, start:end], k[:, :, :end], v[:, :, :end]
+        parts.append(F.scaled_dot_product_attention(*block, later, scale=scale, enable_gqa=grouped))
+    return torch.cat(parts, 2)
 
 
 def attend_capped(
