@@ -47,9 +47,14 @@ def spec_hash(spec: Spec | Resolved) -> str:
 
 def variant_hash(spec: Spec | Resolved) -> str:
     """The architecture with its precision and maximal length: evaluations are kept under it."""
-    tree = spec.spec if isinstance(spec, Resolved) else spec
-    max_length = spec.max_length if isinstance(spec, Resolved) else resolve(spec).max_length
-    return _digest([spec_hash(spec), canonical_precision(tree.precision), max_length])
+    return hashes(spec)[1]
+
+
+def hashes(spec: Spec | Resolved) -> tuple[str, str]:
+    """`spec_hash` and `variant_hash`, the canonical form made once."""
+    resolved = spec if isinstance(spec, Resolved) else resolve(spec)
+    own = spec_hash(resolved)
+    return own, _digest([own, canonical_precision(resolved.spec.precision), resolved.max_length])
 
 
 def canonical_precision(precision: Precision) -> dict[str, Any]:

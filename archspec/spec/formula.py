@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from functools import lru_cache
+from typing import NoReturn
 
 Value = int | float
 
@@ -41,7 +42,7 @@ def is_formula(value: object) -> bool:
 def evaluate(text: str, env: Mapping[str, Value]) -> Value:
     """The value of `text` (with or without its leading `=`), names taken from `env`; raises FormulaError."""
     try:
-        return _value(parse(text), env)
+        return _compiled(text)(env)
     except (ZeroDivisionError, OverflowError, ValueError) as error:
         if isinstance(error, FormulaError):
             raise
@@ -96,23 +97,32 @@ def _check(node: ast.expr, text: str) -> None:
             )
 
 
-def _value(node: ast.expr, env: Mapping[str, Value]) -> Value:
+@lru_cache(maxsize=4096)
+def _compiled(text: str) -> Callable[[Mapping[str, Value]], Value]:
+    """The formula as a function of its names; a formula by head and layer is evaluated thousands of times."""
+    return _function(parse(text))
+
+
+def _function(node: ast.expr) -> Callable[[Mapping[str, Value]], Value]:
     match node:
         case ast.Constant(value=number):
-            return number  # type: ignore[return-value]
+            return lambda env: number  # type: ignore[return-value]
         case ast.Name(id=name):
-            try:
-                return env[name]
-            except KeyError:
-                raise FormulaError(unknown_name(name, env)) from None
+            return lambda env: env[name] if name in env else _unknown(name, env)
         case ast.UnaryOp(op=op, operand=operand):
-            value = _value(operand, env)
-            return -value if isinstance(op, ast.USub) else value
+            inner = _function(operand)
+            return (lambda env: -inner(env)) if isinstance(op, ast.USub) else inner
         case ast.Call(func=ast.Name(id=name), args=args):
-            return _bounded(_FUNCTIONS[name][0](*(_value(arg, env) for arg in args)), name)
+            call, parts = _FUNCTIONS[name][0], [_function(arg) for arg in args]
+            return lambda env: _bounded(call(*[part(env) for part in parts]), name)
         case ast.BinOp(left=left, op=op, right=right):
-            return _bounded(_combine(op, _value(left, env), _value(right, env)), "formula")
+            one, other = _function(left), _function(right)
+            return lambda env: _bounded(_combine(op, one(env), other(env)), "formula")
     raise AssertionError(node)
+
+
+def _unknown(name: str, env: Mapping[str, Value]) -> NoReturn:
+    raise FormulaError(unknown_name(name, env))
 
 
 def _combine(op: ast.operator, a: Value, b: Value) -> Value:

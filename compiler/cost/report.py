@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from archspec.errors import InputError
-from archspec.spec.canonical import spec_hash, variant_hash
+from archspec.spec.canonical import hashes
 from archspec.spec.resolved import Resolved
 from compiler import pipeline
 from compiler.cost import flops, memory, parameters, speed, state
@@ -52,13 +52,17 @@ class CostReport:
     def fits(self) -> bool:
         return self.total_bytes <= self.device.memory_bytes
 
-    @cached_property
+    @property
     def hash(self) -> str:
-        return spec_hash(self.resolved) if self.resolved else ""
+        return self._hashes[0]
+
+    @property
+    def variant(self) -> str:
+        return self._hashes[1]
 
     @cached_property
-    def variant(self) -> str:
-        return variant_hash(self.resolved) if self.resolved else ""
+    def _hashes(self) -> tuple[str, str]:
+        return hashes(self.resolved) if self.resolved else ("", "")
 
     @property
     def bound(self) -> str:
