@@ -49,10 +49,12 @@ def evaluate(text: str, env: Mapping[str, Value]) -> Value:
         raise FormulaError(f"{text!r} has no value: {error}") from None
 
 
+@lru_cache(maxsize=4096)
 def names(text: str) -> frozenset[str]:
     """The names that a formula uses."""
-    called = {id(node.func) for node in ast.walk(parse(text)) if isinstance(node, ast.Call)}
-    return frozenset(n.id for n in ast.walk(parse(text)) if isinstance(n, ast.Name) and id(n) not in called)
+    tree = parse(text)
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    return frozenset(n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and id(n) not in called)
 
 
 @lru_cache(maxsize=4096)

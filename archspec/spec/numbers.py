@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from archspec.spec.error import Path, SpecError
-from archspec.spec.formula import FormulaError, Value, evaluate, is_formula
+from archspec.spec.formula import FormulaError, Value, evaluate, is_formula, names
 from archspec.spec.node import Node, Number
 from archspec.spec.rules import RULES
 from archspec.spec.walk import number_fields
@@ -100,7 +100,10 @@ class Scope(Mapping[str, Value]):
         """One value if the formula does not use `head`, else one for each."""
         if "n_heads" not in self.around:
             return evaluate(text, self)
-        values = tuple(evaluate(text, Names({"head": head}, self)) for head in range(int(self.around["n_heads"])))
+        known = {name: self[name] for name in names(text) if name != "head" and name in self}  # looked up once
+        if not known.keys() | {"head"} >= names(text):
+            return evaluate(text, Names({"head": 0}, self))  # says which name is unknown
+        values = tuple(evaluate(text, {**known, "head": head}) for head in range(int(self.around["n_heads"])))
         return values[0] if all(value == values[0] for value in values) else values
 
     def _checked(self, name: str, value: Value, number: Number, origin: str) -> Value:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from compiler import ops
 from compiler.ir.graph import Graph, GraphError, Node
-from compiler.ir.program import Program, block_runs
+from compiler.ir.program import Program, block_runs, by_layer
 from compiler.ir.types import TensorType
 from compiler.ops.base import REQUIRED
 
@@ -97,8 +97,9 @@ def _plain(node: Node, types: Mapping[str, TensorType], program: Program) -> tup
 
 
 def _repeat(node: Node, types: Mapping[str, TensorType], program: Program) -> tuple[TensorType, ...]:
-    if set(node.attrs) != {"calls"} or node.params:
-        raise _Wrong("a repeat has exactly the field calls and no parameters")
+    if not {"calls"} <= set(node.attrs) <= {"calls", "numbers"} or node.params:
+        raise _Wrong("a repeat has the field calls, may have numbers, and has no parameters")
+    _numbers(node, program)
     carried = [types[v] for v in node.inputs[: len(node.outputs)]]
     captured = [types[v] for v in node.inputs[len(carried) :]]
     for name, count in block_runs(node):
@@ -113,6 +114,19 @@ def _repeat(node: Node, types: Mapping[str, TensorType], program: Program) -> tu
                     raise _Wrong(f"block {name} wants {value}: {want}, gets {got}")
             carried = [block.types[v] for v in block.outputs]
     return tuple(carried)
+
+
+def _numbers(node: Node, program: Program) -> None:
+    """Every number that a block's layers have for themselves is given, once a layer."""
+    counts: dict[str, int] = {}
+    for name, count in block_runs(node):
+        counts[name] = counts.get(name, 0) + count
+    given = node.attrs.get("numbers", {})
+    for name in counts.keys() & program.blocks.keys():
+        wanted = {by_layer(v) for inner in program.blocks[name].nodes for v in inner.attrs.values()} - {None}
+        lists = given.get(name, {})
+        if wanted - lists.keys() or any(len(values) != counts[name] for values in lists.values()):
+            raise _Wrong(f"the {counts[name]} layers of block {name} want the numbers {sorted(map(str, wanted))}")
 
 
 ABSENT = TensorType("absent", ())

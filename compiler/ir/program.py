@@ -18,10 +18,12 @@ class Param:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One layer: which block, and the prefix that replaces `{block}` in its parameter paths."""
+    """One layer: which block, the prefix that replaces `{block}` in its parameter paths, and this layer's own numbers,
+    which stand in the block's nodes as `{"by_layer": key}` (`by_layer`)."""
 
     block: str
     prefix: str
+    numbers: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -106,15 +108,41 @@ def fill(template: str, prefix: str) -> str:
 
 
 def calls(node: Node) -> tuple[Call, ...]:
-    """The layers of a `repeat` node, its runs expanded. A run is [block, stack, first, count] or [block, prefix]."""
+    """The layers of a `repeat` node, its runs expanded. A run is [block, stack, first, count] or [block, prefix];
+    `numbers`: block -> key -> one value for each layer that runs it, in order."""
     out: list[Call] = []
+    numbers = node.attrs.get("numbers", {})
     for run in node.attrs["calls"]:
         if len(run) == 2:
             out.append(Call(*run))
         else:
             block, stack, first, count = run
             out.extend(Call(block, f"{stack}.{first + i}") for i in range(count))
-    return tuple(out)
+    if not numbers:
+        return tuple(out)
+    rows = {block: map(dict, zip(*([(key, v) for v in vs] for key, vs in named.items()), strict=True))
+            for block, named in numbers.items()}  # fmt: skip
+    return tuple(replace(call, numbers=next(rows[call.block])) if call.block in rows else call for call in out)
+
+
+def repeat_attrs(layers: list[Call]) -> dict[str, Any]:
+    """The fields of the `repeat` node that runs these layers."""
+    numbers: dict[str, dict[str, list[Any]]] = {}
+    for call in layers:
+        for key, value in call.numbers.items():
+            numbers.setdefault(call.block, {}).setdefault(key, []).append(value)
+    return {"calls": runs(layers)} | ({"numbers": numbers} if numbers else {})
+
+
+def by_layer(value: Any) -> str | None:
+    """The key of a field whose value each layer has for itself, None for any other field."""
+    return str(value["by_layer"]) if isinstance(value, dict) and value.keys() == {"by_layer"} else None
+
+
+def of_call(node: Node, call: Call) -> Node:
+    """A node of a block as this layer runs it."""
+    own = {name: call.numbers[key] for name, value in node.attrs.items() if (key := by_layer(value)) is not None}
+    return node.with_(attrs={**node.attrs, **own}) if own else node
 
 
 def block_runs(node: Node) -> list[tuple[str, int]]:

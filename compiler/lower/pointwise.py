@@ -67,9 +67,9 @@ def activation(s: Scope, kind: str, x: str, at: str) -> str:
 
 
 def projected_gate(s: Scope, declared: Any, y: str, h: str, width: int, home: str, at: str) -> str:
-    """y · fn(W h) with `width` gates; W is a product of two with a rank."""
+    """y · fn(W h + b) with `width` gates; W is a product of two with a rank."""
     if declared.rank is not None:
         h = linear(s, h, declared.rank, f"{home}.down", f"{at}.down", False)
         home = f"{home}.up"
-    g = activation(s, declared.fn, linear(s, h, width, home, at, False), f"{at}.act")
+    g = activation(s, declared.fn, linear(s, h, width, home, at, declared.bias), f"{at}.act")
     return s.b.node("mul", y, g, at=f"{at}.product")

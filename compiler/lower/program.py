@@ -9,8 +9,9 @@ from archspec.spec.resolved import branches
 from compiler.ir.builder import Builder
 from compiler.ir.check import check
 from compiler.ir.graph import Graph, GraphError, Node
-from compiler.ir.program import Call, Param, Program, runs
+from compiler.ir.program import Call, Param, Program, repeat_attrs
 from compiler.ir.types import TensorType
+from compiler.lower.by_layer import shared
 from compiler.lower.context import Outer, Scope
 from compiler.lower.inputs import lower_inputs
 from compiler.lower.pointwise import norm, pointwise
@@ -85,28 +86,32 @@ class _Lowering:
         """One repeat node over all layers of the stack."""
         streams = list(scope.streams)
         types = [scope.type_of(v) for v in scope.streams.values()]
-        names = self.block_names(stack)
-        scopes = [self.body(scope, stack.bodies[i], name, streams, types) for i, name in enumerate(names)]
+        blocks = shared(stack.bodies)
+        names = self.block_names(stack, len(blocks))
+        scopes = [self.body(scope, one.body, name, streams, types) for one, name in zip(blocks, names, strict=True)]
         captures = list(dict.fromkeys(name for s in scopes for name in s.captures))
         inputs = dict(zip(streams, types, strict=True)) | {n: scope.outer.types[n] for n in captures}
         for name, s in zip(names, scopes, strict=True):
             graph = s.b.graph(*(s.streams[v] for v in streams))
             self.blocks[name] = Graph(name, inputs, graph.nodes, graph.outputs, graph.types)
-        layers = [
-            Call(names[layer.body], layer.weights.lstrip("/") if layer.weights else f"{stack.name}.{i}")
-            for i, layer in enumerate(stack.layers)
-        ]
+        runs_as = {
+            body: (name, one.values[body]) for one, name in zip(blocks, names, strict=True) for body in one.values
+        }
+        layers = []
+        for i, layer in enumerate(stack.layers):
+            name, numbers = runs_as[layer.body]
+            layers.append(Call(name, layer.weights.lstrip("/") if layer.weights else f"{stack.name}.{i}", numbers))
         outputs = tuple(self.main.fresh(f"{stack.name}.{stream}") for stream in streams)
         values = (*scope.streams.values(), *(scope.outer.values[n] for n in captures))
-        self.main.append(Node("repeat", values, outputs, {"calls": runs(layers)}), tuple(types))
+        self.main.append(Node("repeat", values, outputs, repeat_attrs(layers)), tuple(types))
         scope.streams.update(zip(streams, outputs, strict=True))
 
-    def block_names(self, stack: Any) -> list[str]:
-        """The stack's name, numbered where it has several bodies; no other graph has these names."""
-        if len(stack.bodies) == 1:
+    def block_names(self, stack: Any, count: int) -> list[str]:
+        """The stack's name, numbered where it has several blocks; no other graph has these names."""
+        if count == 1:
             return [str(stack.name)]
         taken = {self.main.name, *self.blocks, *self.resolved.stacks}
-        return [_unused(f"{stack.name}_{i}", taken) for i in range(len(stack.bodies))]
+        return [_unused(f"{stack.name}_{i}", taken) for i in range(count)]
 
     def body(self, scope: Scope, body: Any, name: str, streams: list[str], types: list[TensorType]) -> Scope:
         builder = Builder(name, self.params)

@@ -1,13 +1,14 @@
 """The reference interpreter: runs a program node by node with the operators' reference meanings, in any float type."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from compiler import ops
 from compiler.ir.graph import Graph, Node
-from compiler.ir.program import Program, calls, fill
+from compiler.ir.program import Program, calls, fill, of_call
 from compiler.ops.context import Context
 
 Params = Mapping[str, Tensor]
@@ -70,5 +71,6 @@ def _region(program: Program, node: Node, params: Params, values: Mapping[str, T
     for call in calls(node):
         block = program.blocks[call.block]
         given = dict(zip(block.inputs, [*carried, *captured], strict=True))
-        carried = list(run_graph(program, block, params, given, call.prefix))
+        nodes = tuple(of_call(inner, call) for inner in block.nodes)
+        carried = list(run_graph(program, replace(block, nodes=nodes), params, given, call.prefix))
     return tuple(carried)

@@ -6,11 +6,14 @@ import statistics
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from archspec import zoo
+from archspec.errors import InputError
 from compiler.cost.report import cost
 from tests.cost.specs import decoder, resolved
 
@@ -111,17 +114,27 @@ def test_bad_input(arguments: list[str], message: str) -> None:
     assert "Traceback" not in done.stderr and not done.stdout
 
 
-@pytest.mark.parametrize("name", ["llama-3.1-405b", "deepseek-v3", "t5-base", "jamba-v0.1", "moba-8b"])
-def test_half_a_second(name: str) -> None:
-    """Processor time of the whole process, the best of three; twice that on a busy machine, where caches are shared."""
+def test_half_a_second_for_any_zoo_model() -> None:
+    """Processor time of the whole process, the best of three, of the five specs that take longest of all; twice that on
+    a busy machine, where caches are shared."""
+
+    def work(name: str) -> float:
+        before = time.process_time()
+        with suppress(InputError):  # one that is not lowered yet
+            cost(resolved(zoo.read(name)))
+        return time.process_time() - before
+
+    work("llama-3.1-8b")  # imports
+    longest = sorted(zoo.names(), key=work)[-5:]
     limit = 0.5 if os.getloadavg()[0] < (os.cpu_count() or 1) else 1.0
-    taken = []
-    for _ in range(4):  # the first may have to write the bytecode
-        before = os.times()
-        assert run("show", name).returncode == 0
-        after = os.times()
-        taken.append(after.children_user - before.children_user + after.children_system - before.children_system)
-    assert min(taken) < limit, taken
+    for name in longest:
+        taken = []
+        for _ in range(4):  # the first may have to write the bytecode
+            before = os.times()
+            assert run("show", name).returncode == 0
+            after = os.times()
+            taken.append(after.children_user - before.children_user + after.children_system - before.children_system)
+        assert min(taken) < limit, (name, taken)
 
 
 def test_a_search_can_afford_it() -> None:

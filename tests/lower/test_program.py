@@ -9,7 +9,9 @@ from archspec.errors import InputError
 from archspec.spec import load_spec, resolve
 from compiler import pipeline
 from compiler.ir import program as ir
-from compiler.ir.text import node_text
+from compiler.ir.check import check
+from compiler.ir.graph import GraphError
+from compiler.ir.text import dump, node_text, parse
 from compiler.lower.program import lower
 
 RMS = {"type": "rms", "eps": 1e-5}
@@ -120,3 +122,41 @@ def test_what_cannot_be_lowered_is_named():
         program_of({"a": [{"op": op}]})
     except InputError as error:
         assert "extra_keys" in str(error) and error.source == "t"
+
+
+LINEAR = {"type": "linear_attention", "n_heads": 2, "d_key": 4}
+
+
+def decays(rate, layers, **more):
+    op = LINEAR | {"decay": {"type": "fixed", "rate": rate}} | more
+    return program_of({"a": [{"op": op}], "b": [{"op": op}, {"op": MLP}]}, layers)
+
+
+def test_layers_that_differ_only_in_decays_are_one_block():
+    program = decays("=1/(2+head+layer)", ["a", "a", "b", "a", "b"])
+    (_, layers), *_ = program.regions()
+    assert list(program.blocks) == ["decoder_0", "decoder_1"]
+    assert [call.block for call in layers] == ["decoder_0", "decoder_0", "decoder_1", "decoder_0", "decoder_1"]
+    assert [list(call.numbers.values()) for call in layers] == [
+        [[1 / (2 + i), 1 / (3 + i)]] for i in range(5)
+    ]  # fmt: skip
+    (core,) = (n for n in program.blocks["decoder_0"].nodes if n.op == "linear_attention")
+    assert core.attrs["rates"] == {"by_layer": "0.decay"}
+    assert ir.of_call(core, layers[3]).attrs["rates"] == [1 / 5, 1 / 6]
+    text = dump(program)
+    assert dump(parse(text)) == text
+
+
+def test_equal_decays_are_plain_numbers():
+    program = decays("=1/(2+head)", ["a", "b", "a"])
+    assert all("numbers" not in node.attrs for node, _ in program.regions())
+    (core,) = (n for n in program.blocks["decoder_0"].nodes if n.op == "linear_attention")
+    assert core.attrs["rates"] == [1 / 2, 1 / 3]
+
+
+def test_a_layer_without_its_numbers_is_no_program():
+    program = decays("=1/(2+head+layer)", ["a", "a"])
+    nodes = [node.with_(attrs={"calls": node.attrs["calls"]}) if node.op == "repeat" else node
+             for node in program.main.nodes]  # fmt: skip
+    with pytest.raises(GraphError, match=r"the 2 layers of block decoder want the numbers \['0.decay'\]"):
+        check(program.with_graphs({program.main.name: program.main.rebuilt(nodes)}))

@@ -1,13 +1,13 @@
 """Writes a program: the main graph in order, every distinct block once, its lines instantiated for each layer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from compiler import ops
 from compiler.emit.onnx.sheet import ABSENT, LOCAL, Body, Cache, Kept, Line, Sheet, Weight
 from compiler.emit.onnx.target import Target
 from compiler.emit.onnx.writer import Writer
 from compiler.ir.graph import Graph, Node
-from compiler.ir.program import Program, calls, fill
+from compiler.ir.program import Program, calls, fill, of_call
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,11 @@ def _region(w: Writer, node: Node, values: dict[str, str], stencils: dict[tuple[
     carried = tuple(values[v] for v in node.inputs[:n_carried])
     captured = tuple(values[v] for v in node.inputs[n_carried:])
     for call in calls(node):
-        key = (call.block, *captured)
+        block = w.sheet.program.blocks[call.block]
+        nodes = tuple(of_call(inner, call) for inner in block.nodes)
+        key = (call.block, call.prefix if nodes != block.nodes else "", *captured)
         if key not in stencils:
-            stencils[key] = _stencil(w, w.sheet.program.blocks[call.block], n_carried, captured)
+            stencils[key] = _stencil(w, replace(block, nodes=nodes), n_carried, captured)
         carried = _instantiate(w.sheet, stencils[key], carried, call.prefix)
     return carried
 

@@ -6,8 +6,8 @@ from archspec.errors import InputError
 from compiler import ops
 from compiler.emit.torch.layer import Layer, declared
 from compiler.emit.torch.names import comment, identifier, quoted, unique
-from compiler.emit.torch.numbers import strings
-from compiler.emit.torch.writer import RUNTIME, File, Region, Writer, own_path
+from compiler.emit.torch.numbers import floats, strings
+from compiler.emit.torch.writer import RUNTIME, ByLayer, File, Region, Writer, own_path
 from compiler.ir.graph import Node
 from compiler.ir.program import Program, calls
 
@@ -176,6 +176,12 @@ class ModelWriter:
         arguments = [*streams, *captured.values(), *region.onces]
         n_caches, held = max(len(layer.caches) for layer in written), any(layer.held for layer in written)
         loop = [("layer", f"self.{attribute}")]
+        for name, table in region.rows.items():
+            w.line(f"{name} = {self._table(w, table, node)}", "a row for each layer")
+            w.used.add(name)
+            here = w.local(f"{name}_here")
+            loop.append((here, name))
+            arguments.append(here)
         if n_caches:
             w.line(f"caches = [[None] * {n_caches}] * {len(calls(node))} if state is None else state.caches")
             loop.append(("past", "caches"))
@@ -186,6 +192,14 @@ class ModelWriter:
         variables, sources = (", ".join(names) for names in zip(*loop, strict=True))
         w.line(f"for {variables} in {f'zip({sources}, strict=True)' if len(loop) > 1 else sources}:")
         w.line(f"    {', '.join(streams)} = layer({', '.join(arguments)})", w.shape(node.outputs[0]))
+
+    def _table(self, w: Writer, table: ByLayer, node: Node) -> str:
+        """What is made of a table before the layers; a layer of another block has a row of zeros."""
+        rows = [table.row(c.numbers[table.key]) if c.block == table.block else [] for c in calls(node)]
+        wide = max(map(len, rows))
+        flat = [number for row in rows for number in (row or [0.0] * wide)]
+        buffer = w.buffer(table.hint, w.const(table.hint, floats(flat)))
+        return table.template.format(f"self.{buffer}.view({len(rows)}, {wide})", w.names[node.outputs[0]])
 
     def _held(self, w: Writer, attribute: str, written: list[Layer], value: dict[str, str]) -> str:
         """The variable of what each layer holds of the sources; `hold` of the model makes it for a state."""

@@ -1,5 +1,6 @@
 """What an operator's `write_torch.py` talks to: it reads inputs and parameters as expressions and says its line."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,19 +45,31 @@ class Once:
     inputs: tuple[str, ...]  # graph inputs of the block
 
 
+@dataclass(frozen=True)
+class ByLayer:
+    """Numbers that each layer of a block has for itself: rows of one table of the model."""
+
+    hint: str
+    template: str  # what is made of the table before the layers; {0}: the table, a row for each layer, {1}: the stream
+    block: str
+    key: str  # of the call's numbers
+    row: Callable[[Any], list[float]]
+
+
 @dataclass
 class Region:
     """What all blocks of one run of layers are called with, besides the streams."""
 
     captured: dict[str, str] = field(default_factory=dict)  # graph input -> argument
     onces: dict[str, Once] = field(default_factory=dict)  # argument -> what is computed before the layers
+    rows: dict[str, ByLayer] = field(default_factory=dict)  # argument -> the table whose row each layer is handed
     taken: set[str] = field(default_factory=set)  # names that the model's code around the layers uses
     holds: bool = False  # some layer holds keys and values of another stack
     keeps: bool = False  # some layer has a state: all are handed theirs, which may be empty
 
     @property
     def arguments(self) -> list[str]:
-        return [*self.captured.values(), *self.onces]
+        return [*self.captured.values(), *self.onces, *self.rows]
 
 
 class Writer:
@@ -168,6 +181,18 @@ class Writer:
         onces[name] = Once(hint, template, inputs)
         if self.region is None:
             self.lines.append(f"{name} = {template.format(*map(self.variable, inputs))}")
+        return name
+
+    def each_layer(self, hint: str, template: str, key: str, row: Callable[[Any], list[float]]) -> str:
+        """The variable of this layer's row of a table (layers, n), made ready before all layers.
+
+        key: of the numbers of a call. row: these numbers -> n floats. template: an expression of the table {0} and the
+        stream {1}, which keeps the rows first.
+        """
+        assert self.region is not None
+        name = self.fresh(hint, argument=True)
+        self.used.add(name)
+        self.region.rows[name] = ByLayer(hint, template, self.graph.name, key, row)
         return name
 
     def cache(self, node: Node) -> list[str]:

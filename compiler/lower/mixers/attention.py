@@ -117,7 +117,7 @@ def gated(s: Scope, op: Any, y: str, h: str, home: str, at: str) -> str:
     path = s.owner(f"{home}.gate", op.gate.weights)
     if op.gate.of == "channel":
         return projected_gate(s, op.gate, y, h, s.width(y), path, f"{at}.gate")
-    g = activation(s, op.gate.fn, linear(s, h, op.n_heads, path, f"{at}.gate", False), f"{at}.gate.act")
+    g = activation(s, op.gate.fn, linear(s, h, op.n_heads, path, f"{at}.gate", op.gate.bias), f"{at}.gate.act")
     g = s.b.node("split_heads", g, at=f"{at}.gate.heads", heads=op.n_heads)  # (B, H, S, 1)
     y = s.b.node("split_heads", y, at=f"{at}.by_head", heads=op.n_heads)
     return s.b.node("merge_heads", s.b.node("mul", y, g, at=f"{at}.gate.product"), at=f"{at}.gated")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from compiler.lower.by_layer import ByLayer
 from compiler.lower.context import Scope
 from compiler.lower.find import find
 from compiler.lower.mixers.attention import gated
@@ -89,9 +90,11 @@ def _decay(s: Scope, op: Any, h: str, home: str, at: str) -> str:
     return s.b.node("split_heads", x, at=f"{at}.decay.heads", heads=op.n_heads)
 
 
-def _rates(op: Any) -> list[float] | None:
-    """One fixed decay for each head."""
+def _rates(op: Any) -> list[float] | dict[str, str] | None:
+    """One fixed decay for each head, or where each layer has its own."""
     if op.decay.type != "fixed":
         return None
     rate = op.decay.rate
+    if isinstance(rate, ByLayer):
+        return {"by_layer": rate.key}
     return list(rate) if isinstance(rate, list | tuple) else [rate] * op.n_heads

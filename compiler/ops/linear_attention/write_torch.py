@@ -5,6 +5,7 @@ import math
 from compiler.emit.torch.numbers import floats
 from compiler.emit.torch.writer import Writer
 from compiler.ir.graph import Node
+from compiler.ir.program import by_layer
 
 
 def write(w: Writer, node: Node) -> None:
@@ -19,7 +20,8 @@ def write(w: Writer, node: Node) -> None:
     decays = [rest.pop(0)] if w.attr(node, "gated") else []
     rates = w.attr(node, "rates")
     if rates is not None:
-        decays.append(_fixed(w, [float(rate) for rate in rates]))
+        key = by_layer(rates)
+        decays.append(_fixed(w, [float(rate) for rate in rates]) if key is None else _by_layer(w, key))
     past = w.cache(node) if w.steps else ["None", "None"]
     arguments = [q, k, v, *past[: 1 if eps is None else 2], repr(scale)]
     arguments += [] if eps is None else [repr(float(eps))]
@@ -32,9 +34,19 @@ def write(w: Writer, node: Node) -> None:
 
 def _fixed(w: Writer, rates: list[float]) -> str:
     """The variable of one log decay for each head (1, H, 1, 1), computed once."""
-    if min(rates) <= 0:
-        raise NotImplementedError(f"'linear_attention' with a decay of {min(rates)!r}")
     shared = rates[:1] if len(set(rates)) == 1 else rates
-    buffer = w.buffer("log_decays", w.const("log_decays", floats([math.log(rate) for rate in shared])))
+    buffer = w.buffer("log_decays", w.const("log_decays", floats(_logs(shared))))
     wide = "torch.promote_types({0}.dtype, torch.float32)"
     return w.once("log_decays", f"self.{buffer}.to({wide})[None, :, None, None]", w.stream)
+
+
+def _by_layer(w: Writer, key: str) -> str:
+    """The same where each layer has its own."""
+    wide = "torch.promote_types({1}.dtype, torch.float32)"
+    return w.each_layer("log_decays", f"{{0}}.to({wide})[:, None, :, None, None]", key, _logs)
+
+
+def _logs(rates: list[float]) -> list[float]:
+    if min(rates) <= 0:
+        raise NotImplementedError(f"'linear_attention' with a decay of {min(rates)!r}")
+    return [math.log(rate) for rate in rates]
