@@ -20,13 +20,14 @@ class LearnedGate(Owner):
 
 
 class ProjectedGate(Owner):
-    """fn(W h), for each channel or each head; with `rank` W is a product of two."""
+    """fn(W h), for each channel or each head; with `rank` W is a product of two; with `bias` W h + b."""
 
     type: Literal["projected"] = "projected"
     fn: Activation = "sigmoid"
     of: Literal["channel", "head"] = "channel"
     rank: Size | None = None
-    SHAPE: ClassVar = ("of", "rank")
+    bias: Flag = False
+    SHAPE: ClassVar = ("of", "rank", "bias")
 
 
 Gate = Annotated[LearnedGate | ProjectedGate, Choice("gate")]
