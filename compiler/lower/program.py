@@ -127,9 +127,10 @@ class _Lowering:
         home, own = scope.owner("head.logits", logits.weights), "head.logits"
         params = {"clusters": f"{own}.clusters.weight", "cluster_bias": f"{own}.clusters.bias"}
         for c in range(len(logits.cutoffs) + 1):
-            shared = home if logits.tie_projections and c else own
-            params |= {f"table_{c}": f"{home}.table_{c}.weight", f"projection_{c}": f"{shared}.projection_{c}.weight"}
-            params[f"bias_{c}"] = f"{own}.bias_{c}"
+            params |= {f"table_{c}": f"{home}.table_{c}.weight", f"bias_{c}": f"{own}.bias_{c}"}
+            if logits.divide != 1:
+                shared = home if logits.tie_projections and c else own
+                params[f"projection_{c}"] = f"{shared}.projection_{c}.weight"
         return self.main.node(
             "adaptive_softmax", x, at="head.adaptive", params=params, kind="head", rows=logits.size,
             cutoffs=list(logits.cutoffs), divide=logits.divide, at_least=scope.at_least["softmax"],

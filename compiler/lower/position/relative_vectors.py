@@ -8,17 +8,17 @@ from compiler.lower.context import Scope
 def lower(s: Scope, term: Any, q: str, k: str, home: str, at: str) -> tuple[str, str, list[tuple[str, str]]]:
     vectors, path = term.vectors, s.owner(home, term.weights)
     sinusoid = vectors.type == "sinusoid"
-    if "s" in term.terms:
-        s.refuse("a learned number among the terms of relative vectors", at)
+    if "s" in term.terms and sinusoid:
+        s.refuse("a learned number for each of the distances of a sinusoid, which have no end", at)
     if term.projection != ("own" if sinusoid else "none"):
         s.refuse(f"relative vectors from a {vectors.type} with projection {term.projection!r}", at)
     s.only(vectors, at, norm=None)
-    terms = [t for t in ("q_r", "k_r", "v_r") if t in term.terms]
+    terms = [t for t in ("q_r", "k_r", "v_r", "s") if t in term.terms]
     if not terms:
-        s.refuse("relative vectors that meet neither q, k nor v", at)
+        s.refuse("relative vectors that meet neither q, k, v nor s", at)
     table = s.owner(f"{path}.table", getattr(vectors, "weights", None))
     params = {"r": f"{path}.r.weight"} if sinusoid else {"table": f"{table}.weight"}
-    params |= {"v": f"{path}.v.weight"} if "v_r" in terms else {}
+    params |= {role: f"{path}.{role}.weight" for role, name in (("v", "v_r"), ("s", "s")) if name in terms}
     fields = vectors.model_dump(mode="json", exclude_none=True, exclude={"weights", "norm"})
     scores = s.b.node(
         "relative_scores", q, k, *s.places(q, k), at=at, params=params, vectors=fields, terms=terms, width=s.d_model

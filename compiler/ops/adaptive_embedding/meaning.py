@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from compiler.ops.adaptive_embedding.shape import clusters
+from compiler.ops.adaptive_embedding.shape import clusters, projected
 from compiler.ops.base import Attrs
 from compiler.ops.context import Context
 
@@ -13,5 +13,6 @@ def run(inputs: list[Tensor], params: dict[str, Tensor], attrs: Attrs, ctx: Cont
     out = torch.zeros(*ids.shape, attrs["width"], dtype=ctx.dtype)
     for c, (low, high, _) in enumerate(clusters(attrs)):
         mine = (ids >= low) & (ids < high)
-        out[mine] = params[f"table_{c}"][ids[mine] - low] @ params[f"projection_{c}"].T
+        rows = params[f"table_{c}"][ids[mine] - low]
+        out[mine] = rows @ params[f"projection_{c}"].T if projected(attrs) else rows
     return (out,)

@@ -11,6 +11,6 @@ def write(w: Writer, node: Node) -> None:
     w.line(f"check_ids({ids}, {node.attrs['rows']}, {quoted(ids)})")
     w.helper("embed_cluster")
     for c, (low, high, _) in enumerate(clusters(node.attrs)):
-        tables = f"{w.param(node, f'table_{c}')}, {w.param(node, f'projection_{c}')}"
-        parts.append(f"embed_cluster({ids}, {low}, {high}, {tables})")
+        tables = [w.param(node, role) for role in (f"table_{c}", f"projection_{c}") if role in node.params]
+        parts.append(f"embed_cluster({ids}, {low}, {high}, {', '.join(tables)})")
     w.set(node, " + ".join(parts))

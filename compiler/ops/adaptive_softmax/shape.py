@@ -8,7 +8,7 @@ cluster_bias), whose log probability is added to those of its ids. Clusters as i
 from collections.abc import Sequence
 
 from compiler.ir.types import TensorType
-from compiler.ops.adaptive_embedding.shape import clusters
+from compiler.ops.adaptive_embedding.shape import clusters, projected
 from compiler.ops.base import REQUIRED, Attrs, Env, Flops, Op
 
 
@@ -23,14 +23,16 @@ class AdaptiveSoftmax(Op):
         width = int(inputs[0].shape[-1])
         shapes: dict[str, tuple[int, ...]] = {}
         for c, (low, high, narrow) in enumerate(clusters({**attrs, "width": width})):
-            shapes[f"table_{c}"], shapes[f"projection_{c}"] = (high - low, narrow), (width, narrow)
-            shapes[f"bias_{c}"] = (high - low,)
+            shapes |= {f"table_{c}": (high - low, narrow), f"bias_{c}": (high - low,)}
+            if projected(attrs):
+                shapes[f"projection_{c}"] = (width, narrow)
         others = len(attrs["cutoffs"])
         return shapes | {"clusters": (others, width), "cluster_bias": (others,)}
 
     def flops(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> Flops:
         width = int(inputs[0].shape[-1])
-        each = sum((high - low + width) * narrow for low, high, narrow in clusters({**attrs, "width": width}))
+        first = width if projected(attrs) else 0
+        each = sum((high - low + first) * narrow for low, high, narrow in clusters({**attrs, "width": width}))
         n = 2 * inputs[0].elements(env) // width * (each + len(attrs["cutoffs"]) * width)
         return Flops(n, n)
 

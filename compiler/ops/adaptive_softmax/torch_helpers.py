@@ -6,16 +6,17 @@ from torch import Tensor
 
 
 def adaptive_log_softmax(
-    x: Tensor, parts: list[tuple[Tensor, Tensor, Tensor]], clusters: Tensor, cluster_bias: Tensor
+    x: Tensor, parts: list[tuple[Tensor, Tensor, Tensor | None]], clusters: Tensor, cluster_bias: Tensor
 ) -> Tensor:
     """Log probabilities (B, S, vocabulary) of x (B, S, d).
 
-    parts: table (ids, e), projection (d, e) and bias (ids,) of each cluster; clusters (n - 1, d): a row of the first
-    cluster's scores for each other one.
+    parts: table (ids, e), bias (ids,) and projection (d, e) of each cluster, None where e is d; clusters (n - 1, d): a
+    row of the first cluster's scores for each other one.
     """
     wide = torch.promote_types(x.dtype, torch.float32)
-    scores = [F.linear(x @ projection, table, bias) for table, projection, bias in parts]
-    head = F.linear(x @ parts[0][1], clusters, cluster_bias)
+    narrow = [x if projection is None else x @ projection for _, _, projection in parts]
+    scores = [F.linear(y, table, bias) for y, (table, bias, _) in zip(narrow, parts, strict=True)]
+    head = F.linear(narrow[0], clusters, cluster_bias)
     first = torch.log_softmax(torch.cat((scores[0], head), -1), -1, dtype=wide)
     own = scores[0].shape[-1]
     logs = [first[..., :own]]

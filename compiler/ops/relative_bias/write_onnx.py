@@ -14,12 +14,7 @@ FIELDS = ("heads", "distance")
 
 
 def write(w: Writer, node: Node) -> str:
-    new, total = w.types[0].shape[2], w.key_length(w.types[1])
-    longest = w.max_length
-    if not longest:
-        w.refuse("a bias by distance needs the spec's max_length")
-    distance = dict(node.attrs["distance"])
-    rows = w.shared(key_of("distance", distance, [new, total]), lambda m: _rows(m, distance, new, total, longest))
+    rows = pair_rows(w, dict(node.attrs["distance"]), w.types[0].shape[2], w.key_length(w.types[1]))
 
     def bias(by: Writer) -> str:
         looked_up = by.op("Gather", by.param("weight"), rows, axis=0)  # (S, T, H)
@@ -28,6 +23,14 @@ def write(w: Writer, node: Node) -> str:
     table = node.params["weight"]
     # A table that all layers share gives one bias for all of them.
     return bias(w) if table.startswith("{") else w.shared(key_of("relative_bias", table, rows), bias)
+
+
+def pair_rows(w: Writer, distance: dict[str, Any], new: Dim, total: Dim) -> str:
+    """Table row of each pair (S, T), worked out once for all layers."""
+    longest = w.max_length
+    if not longest:
+        w.refuse("a table of distances needs the spec's max_length")
+    return w.shared(key_of("distance", distance, [new, total]), lambda m: _rows(m, distance, new, total, longest))
 
 
 def _rows(m: Writer, distance: dict[str, Any], new: Dim, total: Dim, longest: int) -> str:

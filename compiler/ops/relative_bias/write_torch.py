@@ -23,13 +23,17 @@ def table_rows(w: Writer, node: Node, distance: Mapping[str, Any]) -> str:
         offset, inputs = f"distances({span}.i, {span}.j)", []
     else:
         offset, inputs = "distances(*[torch.arange({0}.shape[1], device={0}.device)] * 2)", [w.stream]
+    return w.once("buckets", row_of(w, distance, offset), *inputs)
+
+
+def row_of(w: Writer, distance: Mapping[str, Any], offset: str) -> str:
+    """Expression of the table row of each offset j - i."""
     match distance["type"]:
         case "log_buckets":
             w.helper("log_buckets", HELPERS)
             two = distance.get("sides", 2) == 2
-            rows = f"log_buckets({offset}, {distance['buckets']}, {distance['max']}, {two})"
+            return f"log_buckets({offset}, {distance['buckets']}, {distance['max']}, {two})"
         case "exact":
-            rows = f"{offset}.clamp(-{distance['max']}, {distance['max']}) + {distance['max']}"
+            return f"{offset}.clamp(-{distance['max']}, {distance['max']}) + {distance['max']}"
         case _:
-            rows = f"{offset}.clamp(-{distance['left']}, {distance['right']}) + {distance['left']}"
-    return w.once("buckets", rows, *inputs)
+            return f"{offset}.clamp(-{distance['left']}, {distance['right']}) + {distance['left']}"

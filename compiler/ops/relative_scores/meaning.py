@@ -21,7 +21,10 @@ def run(inputs: list[Tensor], params: dict[str, Tensor], attrs: Attrs, ctx: Cont
         query = query + q
     if "v_r" in attrs["terms"]:
         query = query + params["v"][:, None]
-    scores = (query @ vectors.mT).gather(-1, index)
+    by_row = query @ vectors.mT  # (B, H, S, R)
+    if "s" in attrs["terms"]:
+        by_row = by_row + params["s"][:, None]
+    scores = by_row.gather(-1, index)
     if "k_r" in attrs["terms"]:
         keys = k.repeat_interleave(q.shape[1] // k.shape[1], 1)
         scores = scores + (keys @ vectors.mT).gather(-1, index.mT).mT

@@ -1,10 +1,10 @@
-"""Scores (B, H, S, T) of queries with vectors r by distance, and of keys with them: terms q·r, v·r and k·r.
+"""Scores (B, H, S, T) of queries with vectors r by distance, and of keys with them: terms q·r, v·r, k·r and s.
 
 Inputs: q (B, H, S, D), k (B, G, T, D) (only its length is read unless `terms` has "k_r"), and positions of queries and
 keys (B, S), (B, T) where these are not their slots. vectors: "sinusoid" {layout, ladder, clamp}: sines and cosines of
 i - j, `width` wide, projected by r (H·D, width) (Transformer-XL, arXiv 1901.02860, section 3.3); "table" {distance,
 per_head}: a learned row for each distance j - i as in `relative_bias` (Shaw et al., arXiv 1803.02155), for all heads or
-for each. v (H, D) is a learned query (their v_r).
+for each. v (H, D) is a learned query (their v_r), s (H, rows) a learned number for each row of a table.
 """
 
 from collections.abc import Sequence
@@ -31,8 +31,9 @@ class RelativeScores(Op):
         shapes: dict[str, tuple[int, ...]] = {"v": (heads, d)} if "v_r" in attrs["terms"] else {}
         if vectors["type"] == "sinusoid":
             return {"r": (heads * d, attrs["width"]), **shapes}
-        table = (rows(vectors["distance"]), d)
-        return {"table": (heads, *table) if vectors.get("per_head") else table, **shapes}
+        count = rows(vectors["distance"])
+        shapes |= {"s": (heads, count)} if "s" in attrs["terms"] else {}
+        return {"table": (heads, count, d) if vectors.get("per_head") else (count, d), **shapes}
 
     def flops(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> Flops:
         b, heads, s, d = (size(x, env) for x in inputs[0].shape)

@@ -14,6 +14,13 @@ def all_distances(i: Tensor, j: Tensor) -> tuple[Tensor, Tensor]:
     return low + torch.arange(len(i) + len(j) - 1, device=i.device), distance - low
 
 
+def given_distances(i: Tensor, j: Tensor) -> tuple[Tensor, Tensor]:
+    """The same for queries at i (B, S) and keys at j (B, K), any whole numbers: distances (R,), places (B, S, K)."""
+    distance = i[:, :, None] - j[:, None, :]
+    low, high = torch.aminmax(distance)
+    return torch.arange(int(low), int(high) + 1, device=i.device), distance - low
+
+
 def waves(distances: Tensor, inverse: Tensor, x: Tensor, clamp: int | None = None, halves: bool = True) -> Tensor:
     """[sin | cos] or sin, cos, ... of the distances (R,): (R, width) in the type of x."""
     if clamp is not None:
@@ -29,6 +36,12 @@ def heads_of(x: Tensor, heads: int) -> Tensor:
 
 
 def score_by_distance(x: Tensor, vectors: Tensor, place: Tensor) -> Tensor:
-    """x (B, H, S, D) with the vector of each pair's distance: vectors (R, D) or (H, R, D), place (S, K)."""
+    """x (B, H, S, D) with the vector of each pair's distance: vectors (R, D) or (H, R, D), place ([B,] S, K)."""
     scores = x @ vectors.mT  # (B, H, S, R)
-    return scores.gather(-1, place.expand(*scores.shape[:2], -1, -1))
+    return scores.gather(-1, (place if place.dim() == 2 else place[:, None]).expand(*scores.shape[:2], -1, -1))
+
+
+def number_by_distance(numbers: Tensor, place: Tensor) -> Tensor:
+    """The number of each pair's distance: numbers (H, R), place ([B,] S, K) -> ([B,] H, S, K)."""
+    found = numbers[:, place]
+    return found if place.dim() == 2 else found.transpose(0, 1)

@@ -3,42 +3,58 @@
 from compiler.emit.torch.writer import Writer
 from compiler.ir.graph import Node
 from compiler.ops.attention.write_torch import span_of
-from compiler.ops.relative_bias.write_torch import table_rows
+from compiler.ops.relative_bias.write_torch import row_of, table_rows
 from compiler.ops.sinusoid.shape import inverse_frequencies
 
 
 def write(w: Writer, node: Node) -> None:
-    if len(node.inputs) > 2:
-        raise NotImplementedError("distances between positions that are not slots")
     vectors, terms = node.attrs["vectors"], node.attrs["terms"]
     if w.steps and "k_r" in terms:
         raise NotImplementedError("scores of keys with vectors by distance in a model that steps")
+    if w.steps and len(node.inputs) > 2:
+        raise NotImplementedError("distances between given positions in a model that steps")
     q, heads = w.read(node, 0), int(w.type(node.inputs[0]).shape[1])
     w.helper("score_by_distance")
     if vectors["type"] == "table":
-        place, found = table_rows(w, node, vectors["distance"]), w.param(node, "table")
+        place, found = _rows(w, node), w.param(node, "table")
     else:
         place, found = waves(w, node, heads)
     query = [q] if "q_r" in terms else []
     if "v_r" in terms:
         query.append(f"{w.param(node, 'v')}[:, None]" + ("" if query else f".expand_as({q})"))
-    text = f"score_by_distance({' + '.join(query)}, {found}, {place})" if query else ""
+    parts = [f"score_by_distance({' + '.join(query)}, {found}, {place})"] if query else []
     if "k_r" in terms:
         k, groups = w.read(node, 1), heads // int(w.type(node.inputs[1]).shape[1])
         keys = f"{k}.repeat_interleave({groups}, 1)" if groups > 1 else k
-        text += f"{' + ' if text else ''}score_by_distance({keys}, {found}, {place}.mT).mT"
-    w.set(node, text)
+        parts.append(f"score_by_distance({keys}, {found}, {place}.mT).mT")
+    if "s" in terms:
+        w.helper("number_by_distance")
+        parts.append(f"number_by_distance({w.param(node, 's')}, {place})")
+    w.set(node, " + ".join(parts))
+
+
+def _rows(w: Writer, node: Node) -> str:
+    """Variable of each pair's table row, (S, K) or (B, S, K)."""
+    distance = node.attrs["vectors"]["distance"]
+    if len(node.inputs) == 2:
+        return table_rows(w, node, distance)
+    return w.once("buckets", row_of(w, distance, "({1}[:, None, :] - {0}[:, :, None])"), *node.inputs[2:])
 
 
 def waves(w: Writer, node: Node, heads: int) -> tuple[str, str]:
     """Variable of each pair's place, expression of the projected waves (H, R, D)."""
     vectors, width = node.attrs["vectors"], node.attrs["width"]
-    for name in ("all_distances", "waves", "heads_of"):
+    for name in ("waves", "heads_of"):
         w.helper(name)
-    if w.steps:
+    if len(node.inputs) > 2:
+        w.helper("given_distances")
+        pairs = w.once("distances", "given_distances({0}, {1})", *node.inputs[2:])
+    elif w.steps:
+        w.helper("all_distances")
         span = span_of(w, node)
         pairs = w.once("distances", f"all_distances({span}.i, {span}.j)")
     else:
+        w.helper("all_distances")
         pairs = w.once("distances", "all_distances(*[torch.arange({0}.shape[1], device={0}.device)] * 2)", w.stream)
     inverse = w.buffer("wave", repr(inverse_frequencies({**vectors, "width": width})))
     more = f", clamp={vectors['clamp']!r}" if vectors.get("clamp") is not None else ""
