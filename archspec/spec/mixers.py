@@ -171,10 +171,12 @@ class LongConv(Owner):
 
 
 class ConvModule(Owner):
-    """Conformer's convolution: pointwise with GLU, depthwise, norm, activation, pointwise."""
+    """Conformer's convolution: pointwise with GLU, depthwise, norm, activation, pointwise. `padding`: zeros stand on
+    both sides of the sequence, or all of them on the left, so that no row looks ahead."""
 
     type: Literal["conv_module"] = "conv_module"
     kernel: Size
+    padding: Literal["both", "left"] = "both"
     norm: Norm
     activation: Activation = "silu"
     SHAPE: ClassVar = ("kernel",)

@@ -107,12 +107,10 @@ PARITY = {
         "the scores only",
     ),
     "rpr_shaw": Comparison(
-        "the paper's sums, pair by pair", "tests/parity/test_relative_vectors.py::test_tables_of_distances", "1e-12",
-        "the scores only",
+        "transformers Wav2Vec2BertModel", "tests/parity/test_shaw.py::test_conformer_is_transformers", "1e-4"
     ),
     "rpr_shaw_bert": Comparison(
-        "the paper's sums, pair by pair", "tests/parity/test_relative_vectors.py::test_tables_of_distances", "1e-12",
-        "the scores only",
+        "BertForMaskedLM of transformers 4.35.2", "tests/parity/test_shaw.py::test_both_sides_are_transformers", "1e-4"
     ),
     "stripedhyena": Comparison(
         "a long filter written out", "tests/parity/test_convolutions.py::test_modes_are_a_long_filter", "1e-12",
