@@ -1,4 +1,4 @@
-"""Places in experts on ONNX Runtime against the reference interpreter; counted on from step to step where they can be."""
+"""Places in experts on ONNX Runtime against the reference meaning, counted on from step to step where they can be."""
 
 from pathlib import Path
 from typing import Any
