@@ -98,7 +98,7 @@ def _model(
     limit, ran = (NARROW[folder.dtype], folder.dtype) if _only_narrow(folder) else (TOLERANCE, "fp32")
     yield _judged(f"model in {ran}", name, full, want, keep, limit)
     if package.steps(inputs):
-        length = inputs["input_ids"].shape[1]
+        length = next(iter(inputs.values())).shape[1]
         cuts = sorted({length // 2, length - 2, length - 1} - {0, -1})
         yield _judged("steps with state", "all at once", package.stepped(inputs, tuple(cuts)), full, keep, limit)
     if isinstance(package, TorchPackage) and folder.dtype in NARROW:

@@ -41,17 +41,16 @@ class OnnxPackage:
 
         Row by row: ONNX Runtime's GroupQueryAttention takes several tokens behind a past for a batch of one only.
         """
-        rows = range(len(inputs["input_ids"]))
+        rows = range(len(next(iter(inputs.values()))))
         return torch.cat([self._stepped({name: x[i : i + 1] for name, x in inputs.items()}, cuts) for i in rows])
 
     def _stepped(self, inputs: Mapping[str, Tensor], cuts: tuple[int, ...]) -> Tensor:
-        ids, mask = inputs["input_ids"], inputs.get("attention_mask")
+        """Inputs over all tokens so far (their second axis is "total") grow from step to step, others are cut."""
+        axes = {given.name: given.shape[1] for given in self.session.get_inputs() if len(given.shape) > 1}
         past: dict[str, np.ndarray] = {}
         start, parts = 0, []
-        for stop in (*cuts, ids.shape[1]):
-            given = {"input_ids": ids[:, start:stop]}
-            if mask is not None:
-                given["attention_mask"] = mask[:, :stop]
+        for stop in (*cuts, next(iter(inputs.values())).shape[1]):
+            given = {n: x[:, :stop] if axes[n] == "total" else x[:, start:stop] for n, x in inputs.items()}
             out = self._run(given, past, start)
             parts.append(torch.from_numpy(out["output"].astype(np.float64)))
             past = {
@@ -64,8 +63,15 @@ class OnnxPackage:
 
     def steps(self, inputs: Mapping[str, Tensor]) -> bool:
         """True if the graph takes caches and these inputs are all that a step takes."""
-        caches = any(given.name.startswith("past_") for given in self.session.get_inputs())
-        return caches and set(inputs) <= {"input_ids", "attention_mask"}
+        given = {x.name: x for x in self.session.get_inputs()}
+        caches = any(name.startswith("past_") for name in given)
+        return caches and all(len(given[n].shape) > 1 and given[n].shape[1] in ("length", "total") for n in inputs)
+
+    def _masked(self, name: str) -> str:
+        """The input whose padding the input `name` tells, "" if it tells none."""
+        names = [given.name for given in self.session.get_inputs()]
+        pairs = (("attention_mask", "input_ids"), ("_mask", ""))
+        return next((o for end, by in pairs if name.endswith(end) and (o := name.removesuffix(end) + by) in names), "")
 
     def _run(self, inputs: Mapping[str, Tensor], past: Mapping[str, np.ndarray], start: int = 0) -> dict[str, Any]:
         """Outputs by name, the first one as "output" too. start: tokens before these."""
@@ -79,9 +85,8 @@ class OnnxPackage:
             elif declared.name.startswith("past_"):
                 shape = tuple({"batch": batch, "past": 0}.get(dim, dim) for dim in declared.shape)
                 feed.setdefault(declared.name, np.zeros(shape, kind))
-            elif declared.name.endswith("attention_mask"):
-                ids = declared.name.replace("attention_mask", "input_ids")
-                feed[declared.name] = np.ones((batch, start + inputs.get(ids, first).shape[1]), kind)
+            elif main := self._masked(declared.name):
+                feed[declared.name] = np.ones((batch, start + inputs.get(main, first).shape[1]), kind)
             else:
                 feed[declared.name] = np.zeros(first.shape[:2], kind)
         names = [out.name for out in self.session.get_outputs()]

@@ -154,12 +154,12 @@ def main() -> None:
     delta, gated = naive("delta_rule"), naive("gated_delta_rule")
     fixture(
         "delta_rule", Projections(beta=HEADS),
-        lambda x: {"q": x["q"], "k": normalize(x["k"], dim=-1), "v": x["v"], "beta": x["beta"].sigmoid()},
+        lambda x: {"q": normalize(x["q"], dim=-1), "k": normalize(x["k"], dim=-1), "v": x["v"], "beta": x["beta"].sigmoid()},
         {"recurrent": head_first(delta.delta_rule_recurrence)},
     )  # fmt: skip
     fixture(
         "gated_delta_rule", Projections(beta=HEADS, decay=HEADS),
-        lambda x: {"q": x["q"], "k": normalize(x["k"], dim=-1), "v": x["v"], "beta": x["beta"].sigmoid(),
+        lambda x: {"q": normalize(x["q"], dim=-1), "k": normalize(x["k"], dim=-1), "v": x["v"], "beta": x["beta"].sigmoid(),
                    "g": logsigmoid(x["decay"])},
         {"recurrent": gated.naive_recurrent_gated_delta_rule},
     )  # fmt: skip
