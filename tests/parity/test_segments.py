@@ -1,4 +1,4 @@
-"""Segments with a memory of earlier ones: Transformer-XL as transformers and labml-nn compute it, segment by segment.
+"""Segments with a memory of earlier ones: TransfoXLLMHeadModel of transformers 4.35.2 and labml-nn's Transformer-XL.
 
 Each reference carries the inputs of its layers over; here a segment is a mask, and the packages carry keys and values.
 """
@@ -7,15 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from torch import Tensor
 
-from archspec import zoo
-from archspec.spec import Resolved, load_spec, resolve
 from compiler.lower.program import lower
-from tests.parity.targets import everywhere, frozen, near
-from tests.zoo.renaming import L, Stored, Table, Target, renamed
-from tests.zoo.shrink import DROP, shrunk
+from tests.parity.targets import everywhere, frozen
+from tests.zoo.renaming import L, Table, Target, renamed
+from tests.zoo.shrink import shrunk
 
 SIZES: dict[str, Any] = {
     "vocab_size": 60, "max_length": 64, "d_model": 32, "d_head": 8, "n_heads": 4, "d_ff": 48, "cutoffs": [20, 40],
@@ -66,8 +62,8 @@ SEGMENTS = {"type": "and", "of": ["causal", {"type": "segment", "length": 9, "me
 def test_transformers(output: str, tmp_path: Path) -> None:
     """Adaptive embedding and softmax, all projections but the first tied; memory dropped beyond twelve rows."""
     given = frozen("transformer_xl_hf")
-    mask = SEGMENTS if output == "clusters" else {"type": "window", "behind": 12}
-    program = lower(shrunk("transformer-xl-wt103", TWO, {**SIZES, "mask": mask}))
+    more = {"mask": SEGMENTS} if output == "clusters" else {"behind": 12}
+    program = lower(shrunk("transformer-xl-wt103", TWO, SIZES | more))
     weights = renamed(program.parameter_paths(), given.weights, CLUSTERS)
     everywhere(program, weights, given.inputs, given.outputs[output], tmp_path)
 
@@ -77,3 +73,34 @@ def test_clusters_of_one_width_have_no_projections(tmp_path: Path) -> None:
     program = lower(shrunk("transformer-xl-wt103", TWO, {**SIZES, "divide": 1, "mask": SEGMENTS}))
     weights = renamed(program.parameter_paths(), given.weights, ONE_WIDTH)
     everywhere(program, weights, given.inputs, given.outputs["clusters"], tmp_path)
+
+
+OWN = r"transformer.layers.\1."
+LABML: Table = {
+    r"decoder\.text\.tokens\.weight": "src_embed.weight",
+    r"decoder\.final_norm\.(weight|bias)": r"transformer.norm.\1",
+    r"head\.logits\.(weight|bias)": r"generator.\1",
+    **{
+        L + rf"attention\.{role}\.(weight|bias)": OWN + rf"self_attn.{name}.\2"
+        for role, name in (("q", "query.linear"), ("k", "key.linear"), ("v", "value.linear"), ("o", "output"))
+    },
+    L + r"attention\.relative_vectors\.u\.weight": OWN + "self_attn.query_pos_bias",
+    L + r"attention\.relative_vectors\.s\.weight": lambda stored, match: (
+        stored[match.expand(OWN + "self_attn.key_pos_bias")].T
+    ),
+    L + r"attention\.relative_vectors\.table\.weight": lambda stored, match: stored[
+        match.expand(OWN + "self_attn.key_pos_embeddings")
+    ].transpose(0, 1),
+    L + r"attention\.pre_norm\.(weight|bias)": OWN + r"norm_self_attn.\2",
+    L + r"mlp\.pre_norm\.(weight|bias)": OWN + r"norm_ff.\2",
+    L + r"mlp\.up\.(weight|bias)": OWN + r"feed_forward.layer1.\2",
+    L + r"mlp\.down\.(weight|bias)": OWN + r"feed_forward.layer2.\2",
+}
+
+
+def test_labml(tmp_path: Path) -> None:
+    given = frozen("transformer_xl_labml")
+    sizes = {**SIZES, "vocab_size": 61, "length": 9, "memory": 12, "left": 32, "right": 31}
+    program = lower(shrunk("transformer-xl-labml", TWO, sizes))
+    weights = renamed(program.parameter_paths(), given.weights, LABML)
+    everywhere(program, weights, given.inputs, given.outputs["logits"], tmp_path)

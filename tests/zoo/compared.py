@@ -99,12 +99,10 @@ PARITY = {
         "the resampler and the gated attention only",
     ),
     "transformer_xl_hf": Comparison(
-        "the paper's sums, pair by pair", "tests/parity/test_relative_vectors.py::test_transformer_xl_terms", "1e-12",
-        "the scores only",
+        "transformers TransfoXLLMHeadModel 4.35.2", "tests/parity/test_segments.py::test_transformers", "1e-4"
     ),
     "transformer_xl": Comparison(
-        "the paper's sums, pair by pair", "tests/parity/test_relative_vectors.py::test_transformer_xl_terms", "1e-12",
-        "the scores only",
+        "labml-nn 0.5.1, three segments", "tests/parity/test_segments.py::test_labml", "1e-4"
     ),
     "rpr_shaw": Comparison(
         "transformers Wav2Vec2BertModel", "tests/parity/test_shaw.py::test_conformer_is_transformers", "1e-4"

@@ -28,7 +28,7 @@ SYSTEMS = {
     "hierarchical_h1d": "h-transformer-1d", "hierarchical_funnel": "funnel-small", "nsa": "nsa-module",
     "moba": "moba-8b",
     # segment recurrence, memory, permutation
-    "transformer_xl_hf": "transformer-xl-wt103", "transformer_xl": "transformer-xl-enwik8",
+    "transformer_xl_hf": "transformer-xl-wt103", "transformer_xl": "transformer-xl-labml",
     "compressive": "compressive-transformer-enwik8", "xlnet": "xlnet-base", "memorizing_knn": "longllama-3b",
     # recurrent and convolutional mixers
     "retnet": "retnet-1.3b-torchscale", "retnet_yar": "retnet-yar-1.3b", "mamba": "mamba-130m",

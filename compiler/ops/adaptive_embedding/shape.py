@@ -1,8 +1,8 @@
 """Embeddings narrower for rarer tokens: ids (B, S) -> (B, S, width) (adaptive inputs, arXiv 1809.10853).
 
 Cluster c holds the ids up to cutoffs[c] (the last one up to `rows`) in a table width/divide^c wide, and a projection
-(width, width/divide^c). Parameters: table_0, projection_0, table_1, ... Where `divide` is 1, all tables are `width` wide
-and there are no projections (as in kimiyoung/transformer-xl).
+(width, width/divide^c). Parameters: table_0, projection_0, table_1, ... Where `divide` is 1, all tables are `width`
+wide and there are no projections (as in kimiyoung/transformer-xl).
 """
 
 from collections.abc import Sequence
