@@ -11,8 +11,11 @@ class First(Node):
 
 
 class Last(Node):
+    """The last positions; with `block` the last blocks, the last one of which may be short."""
+
     type: Literal["last"] = "last"
     count: Size
+    block: Size = 1
 
 
 class At(Node):
@@ -113,7 +116,10 @@ class Fixed(Node):
 
 
 class RandomBlocks(Node):
-    """`count` random key blocks for each query block, none of them visible through `outside`."""
+    """`count` random key blocks for each query block and head, drawn as BigBird's published code draws them.
+
+    With `outside`: among all blocks of which `outside` shows nothing to the query block.
+    """
 
     type: Literal["random_blocks"] = "random_blocks"
     block: Size
@@ -123,7 +129,10 @@ class RandomBlocks(Node):
 
 
 class TopBlocks(Node):
-    """The `count` key blocks that score best for each query."""
+    """The query's own block and those `count` - 1 before it that score best, for each head.
+
+    Scores: the query's product with the block's mean key, or with its best key.
+    """
 
     type: Literal["top_blocks"] = "top_blocks"
     block: Size

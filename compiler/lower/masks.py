@@ -1,9 +1,42 @@
-"""Model inputs that a mask expression reads."""
+"""A declared mask as the operators read it, and the model inputs that it reads."""
 
 from typing import Any
 
 from compiler.lower.context import Scope
-from compiler.masks.facts import input_names, label_names, pair_names
+from compiler.masks.facts import by_total, holds, input_names, label_names, pair_names
+
+
+def lowered(s: Scope, mask: Any, heads: int, at: str, content: bool = True) -> dict[str, Any]:
+    """The expression as plain data; random blocks know how many heads draw and the longest sequence.
+
+    content: whether blocks may be chosen by queries and keys here.
+    """
+    plain: dict[str, Any] = mask.model_dump(mode="json", exclude_none=True)
+    if not content and holds(plain, "top_blocks"):
+        s.refuse("blocks chosen by their scores here", at)
+    _draws(s, plain, heads, at)
+    return plain
+
+
+def _draws(s: Scope, mask: Any, heads: int, at: str) -> None:
+    """Fill in what random blocks need, wherever they stand."""
+    if isinstance(mask, list | tuple):
+        for part in mask:
+            _draws(s, part, heads, at)
+    elif isinstance(mask, dict):
+        if mask.get("type") == "random_blocks":
+            if not s.max_length:
+                s.refuse("random blocks without a max_length", at)
+            if (outside := mask.get("outside")) and (
+                input_names(outside) or by_total(outside) or holds(outside, *UNKNOWN)
+            ):
+                s.refuse("random blocks outside a mask that is not known before the run", at)
+            mask |= {"heads": heads, "length": s.max_length}
+        for part in mask.values():
+            _draws(s, part, heads, at)
+
+
+UNKNOWN = ("top_blocks", "random_blocks", "by_head")  # not one mask known before the run
 
 
 def mask_inputs(s: Scope, mask: Any, q: str, k: str) -> tuple[list[str], list[str]]:

@@ -1,28 +1,63 @@
 """The mask as a dense boolean tensor: the reference meaning, written atom by atom from its definition."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
+from compiler.masks.drawn import visible_blocks
 from compiler.masks.facts import Mask
+from compiler.masks.spans import first_of_last
+from compiler.masks.top import top_blocks
+
+
+@dataclass(frozen=True)
+class Attended:
+    """What masks that choose by content look at: q (B, H, S, D), k (B, G, T, D), real (B, T) False at padding."""
+
+    q: Tensor
+    k: Tensor
+    real: Tensor | None
+
+
+@dataclass(frozen=True)
+class Slots:
+    """What the atoms speak of: i (S, 1) slots of queries, j (1, T) of keys, and inputs of the model by name."""
+
+    i: Tensor
+    j: Tensor
+    named: dict[str, Tensor]
+    attended: Attended | None = None
+
+    @property
+    def total(self) -> int:
+        return self.j.shape[1]
 
 
 def dense_mask(
-    mask: Mask, new: int, total: int, named: dict[str, Tensor], device: torch.device | str = "cpu"
+    mask: Mask,
+    new: int,
+    total: int,
+    named: dict[str, Tensor],
+    device: torch.device | str = "cpu",
+    attended: Attended | None = None,
 ) -> Tensor:
     """True where key j (of `total`) is visible to the query in slot total - new + i: (1|B, 1|H, new, total).
 
-    `named` holds the model inputs that the expression reads, by name.
+    `named` holds the model inputs that the expression reads, by name; `attended` the queries and keys.
     """
-    i = torch.arange(total - new, total, device=device)[:, None]
-    j = torch.arange(total, device=device)[None, :]
-    seen = _atom(mask, i, j, total, named)
+    at = torch.arange(total, device=device)
+    seen = _atom(mask, Slots(at[total - new :, None], at[None, :], named, attended))
+    return _four(seen, new, total)
+
+
+def _four(seen: Tensor, new: int, total: int) -> Tensor:
+    """(1|B, 1|H, new, total) of anything that broadcasts to it."""
     return seen.expand(*seen.shape[:-2], new, total)[(None,) * (4 - seen.dim())]
 
 
-def _atom(mask: Mask, i: Tensor, j: Tensor, total: int, named: dict[str, Tensor]) -> Tensor:
-    def of(part: Mask) -> Tensor:
-        return _atom(part, i, j, total, named)
-
+def _atom(mask: Mask, at: Slots) -> Tensor:
+    i, j = at.i, at.j
     match mask["type"]:
         case "full":
             return torch.ones(1, 1, dtype=torch.bool, device=i.device)
@@ -36,31 +71,45 @@ def _atom(mask: Mask, i: Tensor, j: Tensor, total: int, named: dict[str, Tensor]
             start = i // mask["length"] * mask["length"]
             return (j <= i) & (j >= start - mask.get("memory", 0))
         case "keys":
-            return _rows(mask["of"], j, total, named)
+            return _rows(mask["of"], j, at)
         case "queries":
-            return _rows(mask["of"], i, total, named)
+            return _rows(mask["of"], i, at)
         case "strided":
             return (i - j) % mask["stride"] == 0
         case "fixed":
             block = mask["block"]
             return (i // block == j // block) | (j % block >= block - mask["summary"])
+        case "random_blocks":
+            blocks = torch.from_numpy(visible_blocks(mask, at.total)).to(i.device)  # (H, blocks, blocks)
+            return blocks[:, i // mask["block"], j // mask["block"]]
+        case "top_blocks":
+            if at.attended is None:
+                raise ValueError("blocks are chosen by queries and keys, which are not given here")
+            return top_blocks(mask, at.attended.q, at.attended.k, at.attended.real, i, j)
         case "input":
-            given = named[mask["name"]].bool()  # (B, S, T)
+            given = at.named[mask["name"]].bool()  # (B, S, T)
             return given[:, None] if given.dim() == 3 else given
         case "label":
-            q, k = named[mask["queries"]][:, None, :, None], named[mask["keys"]][:, None, None, :]
+            q, k = at.named[mask["queries"]][:, None, :, None], at.named[mask["keys"]][:, None, None, :]
             return q == k if mask.get("compare", "equal") == "equal" else k <= q
         case "not":
-            return ~of(mask["of"])
+            return ~_atom(mask["of"], at)
         case "and":
-            return _fold(torch.logical_and, [of(m) for m in mask["of"]])
+            return _fold(torch.logical_and, [_atom(m, at) for m in mask["of"]])
         case "or":
-            return _fold(torch.logical_or, [of(m) for m in mask["of"]])
+            return _fold(torch.logical_or, [_atom(m, at) for m in mask["of"]])
         case "by_head":
-            return torch.stack([of(m).expand(len(i), total) for m in mask["of"]])[None]
+            return _by_head([_four(_atom(m, at), len(i), at.total) for m in mask["of"]])
         case "by_length":
-            return of(mask["then"] if total <= mask["up_to"] else mask["otherwise"])
+            return _atom(mask["then"] if at.total <= mask["up_to"] else mask["otherwise"], at)
     raise ValueError(f"no dense form of mask {mask['type']!r}")
+
+
+def _by_head(masks: list[Tensor]) -> Tensor:
+    """Of each mask its own head, or the only one that it has."""
+    own = [m[:, h : h + 1] if m.shape[1] > 1 else m for h, m in enumerate(masks)]
+    batch = max(len(m) for m in own)
+    return torch.cat([m.expand(batch, -1, -1, -1) for m in own], 1)
 
 
 def _fold(op: object, parts: list[Tensor]) -> Tensor:
@@ -83,17 +132,17 @@ def _window(mask: Mask, i: Tensor, j: Tensor) -> Tensor:
     return seen if ahead is None else seen & (distance >= -ahead)
 
 
-def _rows(rows: Mask, at: Tensor, total: int, named: dict[str, Tensor]) -> Tensor:
+def _rows(rows: Mask, at: Tensor, slots: Slots) -> Tensor:
     """True where position `at` (a column for queries, a row for keys) is one of `rows`."""
     match rows["type"]:
         case "first":
             return at < rows["count"]
         case "last":
-            return at >= total - rows["count"]
+            return at >= first_of_last(rows, slots.total)
         case "at":
             return torch.isin(at, torch.tensor(rows["positions"], dtype=at.dtype, device=at.device))
         case "rows_input" | "prefix":
-            given = named[rows.get("name", "prefix")].bool()  # (B, T)
+            given = slots.named[rows.get("name", "prefix")].bool()  # (B, T)
             picked = given[:, at.flatten()]
             return picked[:, None, :, None] if at.shape[1] == 1 else picked[:, None, None, :]
     raise ValueError(f"no dense form of rows {rows['type']!r}")

@@ -29,6 +29,8 @@ def reach(mask: Mask) -> tuple[float, float]:
             return _window(mask)
         case "segment":
             return mask["length"] + mask.get("memory", 0), 0
+        case "top_blocks":
+            return math.inf, mask["block"] - 1  # blocks before the own one, and all of that
         case "and":
             inner = [reach(m) for m in mask["of"]]
             return min(b for b, _ in inner), min(a for _, a in inner)
@@ -51,14 +53,29 @@ def _window(mask: Mask) -> tuple[float, float]:
 
 
 def looks_ahead(mask: Mask) -> bool:
-    """True unless every visible key stands at or before its query."""
-    return reach(mask)[1] > 0
+    """True unless every visible key stands at or before its query, and which ones does not hang on later tokens."""
+    return reach(mask)[1] > 0 or by_total(mask)
+
+
+def by_total(mask: Mask) -> bool:
+    """True where what a query sees depends on how long the whole sequence is."""
+    match mask["type"]:
+        case "keys" | "queries":
+            return bool(mask["of"]["type"] == "last")
+        case "random_blocks":
+            return mask.get("outside") is None  # drawn by another plan for some lengths
+    return mask["type"] == "by_length" or any(map(by_total, parts(mask)))
 
 
 def cache_limit(mask: Mask) -> int | None:
-    """Slots a cache must keep, the current token included; None where every past token may be seen."""
+    """Slots a cache must keep, the current token included; None where every past token may be seen or scored."""
     behind = reach(mask)[0]
-    return None if behind == math.inf else int(behind)
+    return None if behind == math.inf or holds(mask, "top_blocks") else int(behind)
+
+
+def holds(mask: Mask, *types: str) -> bool:
+    """True where the expression is, or has inside it, one of these types."""
+    return mask["type"] in types or any(holds(part, *types) for part in parts(mask))
 
 
 def input_names(mask: Mask) -> list[str]:

@@ -13,10 +13,11 @@ from functools import lru_cache
 from itertools import pairwise
 from math import lcm
 
-from compiler.masks.facts import Mask, parts
+from compiler.masks.facts import Mask, holds, parts
 from compiler.masks.spans import marked, row
 
-CHOSEN = ("top_blocks", "random_blocks")
+TOP = "top_blocks"
+CHOSEN = (TOP, "random_blocks")
 FOREVER = 1 << 62
 SEED = re.compile(r'"seed": -?\d+')
 
@@ -71,7 +72,7 @@ def _of_head(mask: Mask, new: int, total: int) -> int:
 def causal_window(mask: Mask) -> int | None:
     """How many keys a query sees at most if it sees all keys from there to itself; None for any other expression."""
     lookback = _lookback(mask)
-    return None if lookback is None or lookback[0] > 1 else lookback[1] + 1
+    return None if lookback is None or lookback[0] > 1 or holds(mask, TOP) else lookback[1] + 1
 
 
 def _lookback(mask: Mask) -> tuple[int, int] | None:
@@ -85,8 +86,9 @@ def _lookback(mask: Mask) -> tuple[int, int] | None:
             block, behind = mask.get("block", 1), mask.get("behind")
             return (block, FOREVER if behind is None else (behind - 1) * block) if block == 1 else None
         case "and":
-            limits = [(1, int(m["block"] * m["count"]) - 1) for m in mask["of"] if m["type"] in CHOSEN]
-            found = [_lookback(m) or _blocks(m) for m in mask["of"] if m["type"] not in CHOSEN]
+            # As many keys as that: the own block so far, and whole blocks before it, wherever these are.
+            limits = [(int(m["block"]), int(m["block"] * (m["count"] - 1))) for m in mask["of"] if m["type"] == TOP]
+            found = [_lookback(m) or _blocks(m) for m in mask["of"] if m["type"] != TOP]
             causal = any(_lookback(m) for m in mask["of"])
             return _shorter([*limits, *found]) if causal and found else None
     return None
@@ -196,7 +198,7 @@ def _query_edges(mask: Mask, total: int) -> Iterator[int]:
 
 def _chooses(mask: Mask) -> bool:
     """True if the expression holds blocks that are chosen at run time or drawn."""
-    return mask["type"] in CHOSEN or any(map(_chooses, parts(mask)))
+    return holds(mask, *CHOSEN)
 
 
 def _chosen(mask: Mask, i: int, total: int) -> int:
@@ -212,4 +214,7 @@ def _chosen(mask: Mask, i: int, total: int) -> int:
             return min(counts) if mask["type"] == "and" else min(total, sum(counts))
         case "not":
             return total
-    return min(total, int(mask["block"] * mask["count"]))
+    block, own = int(mask["block"]), i // int(mask["block"])
+    if mask["type"] == TOP:  # the own block and those before it
+        return min(own, mask["count"] - 1) * block + min(block, total - own * block)
+    return min(total, block * int(mask["count"]))

@@ -69,10 +69,16 @@ def marked(rows: Mask, total: int) -> Spans:
         case "first":
             return join([(0, min(total, rows["count"]))])
         case "last":
-            return join([(max(0, total - rows["count"]), total)])
+            return join([(max(0, first_of_last(rows, total)), total)])
         case "at":
             return join([(p, p + 1) for p in rows["positions"] if 0 <= p < total])
     return []
+
+
+def first_of_last(rows: Mask, total: int) -> int:
+    """The first of the last positions, or of the last blocks, the last of which may be short; perhaps negative."""
+    block = int(rows.get("block", 1))
+    return (-(-total // block) - int(rows["count"])) * block
 
 
 def meet(left: Spans, right: Spans) -> Spans:

@@ -5,7 +5,7 @@ from typing import Any
 from compiler.lower.context import Scope
 from compiler.lower.extra_keys import extra_keys
 from compiler.lower.find import find
-from compiler.lower.masks import mask_inputs
+from compiler.lower.masks import lowered, mask_inputs
 from compiler.lower.pointwise import activation, linear, norm, projected_gate
 
 ALL = frozenset("qkv")
@@ -21,7 +21,7 @@ def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
 
 def joined(s: Scope, op: Any, h: str, home: str, at: str) -> str:
     """Heads, joined, normed, gated, projected: (B, S, d) -> (B, S, width of h)."""
-    mask = op.mask.model_dump(mode="json", exclude_none=True)
+    mask = lowered(s, op.mask, op.n_heads, at, content=op.source == "self" and op.key_map is None)
     if op.own_projections is None:
         y = heads(s, op, h, mask, home, at)
     else:

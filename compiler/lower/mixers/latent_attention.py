@@ -4,6 +4,7 @@ from typing import Any
 
 from compiler.lower.context import Scope
 from compiler.lower.find import find
+from compiler.lower.masks import lowered
 from compiler.lower.pointwise import linear, norm
 
 
@@ -35,7 +36,7 @@ def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
         )
     y = s.b.node(
         "latent_attention", q, c, k_rope, s.capture("attention_mask"), at=f"{at}.core",
-        params={"kv_up": f"{home}.kv_up.weight"}, mask=op.mask.model_dump(mode="json", exclude_none=True),
+        params={"kv_up": f"{home}.kv_up.weight"}, mask=lowered(s, op.mask, op.n_heads, at, content=False),
         scale=op.scale, d_nope=op.d_nope, d_value=op.d_value, at_least=s.at_least["softmax"],
     )  # fmt: skip
     y = s.b.node("merge_heads", y, at=f"{at}.joined")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from compiler.masks.dense import dense_mask
+from compiler.masks.dense import Attended, dense_mask
 from compiler.ops.base import Attrs
 from compiler.ops.context import Context
 
@@ -50,7 +50,8 @@ def run(inputs: list[Tensor], params: dict[str, Tensor], attrs: Attrs, ctx: Cont
     extra = [(more[i], more[i + 1], more[i + 2]) for i in range(0, len(more), 3)]
     before = [b for b, where in zip(biases, at, strict=True) if where == "before_scale"]
     after = [b for b, where in zip(biases, at, strict=True) if where == "after_scale"]
-    visible = dense_mask(attrs["mask"], q.shape[2], k.shape[2], named, q.device)
+    attended = Attended(q, k, key_mask if key_mask.numel() else None)
+    visible = dense_mask(attrs["mask"], q.shape[2], k.shape[2], named, q.device, attended)
     if key_mask.numel():
         visible = visible & key_mask.bool()[:, None, None, :]
     if attrs.get("empty_rows") == "all":
