@@ -11,7 +11,7 @@ from typing import Any
 from archspec.errors import InputError
 from archspec.interop.gguf_file import GgufFile
 from archspec.interop.gguf_scaling import rope_scaling
-from archspec.interop.hf import gpt2, rms_decoder
+from archspec.interop.hf import gpt2, rms_decoder, rms_tensors
 from archspec.interop.hf.config import Config
 from archspec.interop.recipe import PermuteRope, Recipe, Slice, Stored, substitute
 from archspec.interop.tensor_map import TensorMap, per_layer
@@ -57,7 +57,7 @@ def tensors(file: GgufFile) -> TensorMap:
     if architecture == "gpt2":
         return _gpt2_tensors(_gpt2(file))
     decoder = _decoder(file, architecture)
-    theirs = rms_decoder.tensors(decoder, "tokens")
+    theirs = rms_tensors.tensors(decoder, "tokens")
     recipes = {
         path: substitute(recipe, lambda name: Stored(_decoder_name(name))) for path, recipe in theirs.recipes.items()
     }
@@ -147,7 +147,7 @@ def _decoder(file: GgufFile, architecture: str) -> rms_decoder.Decoder:
         # What the metadata does not say the tensors do.
         attention_bias=tuple(part for part, name in _PARTS.items() if f"blk.0.{name}.bias" in file.tensors),
         mlp_bias="blk.0.ffn_up.bias" in file.tensors,
-        qk_norm="blk.0.attn_q_norm.weight" in file.tensors,
+        qk_norm="head" if "blk.0.attn_q_norm.weight" in file.tensors else None,
     )
     keys.finish(INERT)
     return decoder

@@ -29,6 +29,14 @@ def outputs(model: torch.nn.Module) -> transformers.utils.ModelOutput:
     return model(IDS, **({"decoder_input_ids": TARGETS} if model.config.is_encoder_decoder else {}))
 
 
+@torch.no_grad()
+def exact(model: torch.nn.Module, monkeypatch: pytest.MonkeyPatch) -> transformers.utils.ModelOutput:
+    """`outputs` in float64: what they compute in float32 on purpose (norms, mostly) is not rounded either."""
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.Tensor, "float", torch.Tensor.double)
+        return outputs(model.double().eval())
+
+
 def logits_here(folder: Path, ids: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
     source = open_source(folder)
     program = lower(resolve(source.spec))
@@ -39,14 +47,13 @@ def logits_here(folder: Path, ids: torch.Tensor, mask: torch.Tensor | None = Non
     return next(iter(interpret(program, weights, inputs).values()))
 
 
-def test_means_what_transformers_computes(saved: tuple[Case, Path]) -> None:
+def test_means_what_transformers_computes(saved: tuple[Case, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     case, folder = saved
     theirs = getattr(transformers, head_class(folder))
     model = theirs.from_pretrained(
         folder, dtype=torch.float64, attn_implementation=case.attention, experts_implementation="eager"
-    ).eval()
-    with torch.no_grad():
-        expected = outputs(model).logits
+    )
+    expected = exact(model, monkeypatch).logits
     # float64 on both sides, so that what remains is their float32 rotary table.
     torch.testing.assert_close(logits_here(folder, IDS), expected.double(), atol=1e-5, rtol=1e-5)
 
@@ -155,14 +162,22 @@ def test_an_unedited_import_exports_the_same_file(saved: tuple[Case, Path]) -> N
     assert export_config(spec) == (saved[1] / "config.json").read_text()
 
 
+# Families that another one can say, under other tensor names: the export takes the plainer one.
+PLAINER = {"phi3": "mistral"}
+
+
 def test_without_origin_the_export_means_the_same(saved: tuple[Case, Path], tmp_path: Path) -> None:
     case, folder = saved
     document = dict(open_source(folder).spec._document)
     document.pop("origin")
     (tmp_path / "config.json").write_text(export_config(load_spec(document)))
     config = transformers.AutoConfig.from_pretrained(tmp_path)
-    again = getattr(transformers, config.architectures[0])(config)
-    shapes = {name: p.shape for name, p in case.build().state_dict().items()}
+    again, before = getattr(transformers, config.architectures[0])(config), case.build()
+    if config.model_type != before.config.model_type:
+        assert config.model_type == PLAINER[before.config.model_type]
+        assert again.num_parameters() == before.num_parameters()
+        return
+    shapes = {name: p.shape for name, p in before.state_dict().items()}
     assert {name: p.shape for name, p in again.state_dict().items()} == shapes
 
 
@@ -201,20 +216,19 @@ def test_an_edit_replaces_what_it_changes_and_keeps_the_rest(saved: tuple[Case, 
     assert json.loads(export_config(load_spec(document))) == original | dict.fromkeys(widths, 56)
 
 
-def test_the_bare_model_has_no_head(saved: tuple[Case, Path], tmp_path: Path) -> None:
+def test_the_bare_model_has_no_head(saved: tuple[Case, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     case, _ = saved
     model = case.save(tmp_path, case.bare)
     source = open_source(tmp_path)
     assert source.spec.head is None
-    with torch.no_grad():
-        expected = outputs(model.double()).last_hidden_state
+    expected = exact(model, monkeypatch).last_hidden_state
     torch.testing.assert_close(logits_here(tmp_path, IDS), expected, atol=1e-5, rtol=1e-5)
     if list(source.spec._document["stacks"]) == ["encoder"]:
         matched = source.tensors.matched(safe_open(tmp_path / "model.safetensors", "pt").keys())
         assert set(matched.unread) == {"pooler.dense.weight", "pooler.dense.bias"}
 
 
-@pytest.mark.parametrize("name", ["surprise", "attn_logit_softcapping", "per_layer_config"])
+@pytest.mark.parametrize("name", ["surprise", "attn_multiplier", "per_layer_config"])
 def test_an_unknown_field_is_refused_by_name(saved: tuple[Case, Path], tmp_path: Path, name: str) -> None:
     fields = json.loads((saved[1] / "config.json").read_text()) | {name: {"a": 1}}
     (tmp_path / "config.json").write_text(json.dumps(fields))

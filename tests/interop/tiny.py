@@ -88,6 +88,24 @@ def qwen3(**changes: Any) -> Case:
     return Case("Qwen3ForCausalLM", "Qwen3Config", "Qwen3Model", DECODER | {"head_dim": 16} | changes)
 
 
+def gemma(kind: str, model: str = "", **changes: Any) -> Case:
+    fields = DECODER | {"head_dim": 16, "pad_token_id": 0} | changes
+    return Case(f"{model or kind}ForCausalLM", f"{kind}Config", f"{kind}Model", fields)
+
+
+def phi3(**changes: Any) -> Case:
+    return Case("Phi3ForCausalLM", "Phi3Config", "Phi3Model", DECODER | {"pad_token_id": 0} | changes)
+
+
+def gpt_oss(**changes: Any) -> Case:
+    sizes = {"num_local_experts": 4, "num_experts_per_tok": 2, "head_dim": 16, "sliding_window": 4, "swiglu_limit": 0.6}
+    return Case("GptOssForCausalLM", "GptOssConfig", "GptOssModel", DECODER | sizes | changes)
+
+
+def gpt_neox(**changes: Any) -> Case:
+    return Case("GPTNeoXForCausalLM", "GPTNeoXConfig", "GPTNeoXModel", ENCODER | changes)
+
+
 def mixtral(**changes: Any) -> Case:
     return Case("MixtralForCausalLM", "MixtralConfig", "MixtralModel", DECODER | {"num_local_experts": 4} | changes)
 
@@ -180,6 +198,50 @@ CASES = {
     "qwen2 full": qwen2(tie_word_embeddings=True),
     "qwen3": qwen3(),
     "qwen3 with biases and windows": qwen3(attention_bias=True, **WINDOWS),
+    "gemma": gemma("Gemma"),
+    "gemma with biases": gemma("Gemma", attention_bias=True, hidden_act="gelu", num_key_value_heads=1),
+    "gemma2": gemma("Gemma2", sliding_window=5, query_pre_attn_scalar=9, attn_logit_softcapping=0.7),
+    "gemma2 uncapped": gemma(
+        "Gemma2",
+        final_logit_softcapping=None,
+        attn_logit_softcapping=None,
+        query_pre_attn_scalar=16,
+        layer_types=["full_attention", "sliding_attention", "sliding_attention"],
+        sliding_window=4,
+    ),
+    "gemma3_text": gemma(
+        "Gemma3Text",
+        "Gemma3",
+        sliding_window=5,
+        query_pre_attn_scalar=16,
+        layer_types=["sliding_attention", "full_attention", "sliding_attention"],
+        rope_parameters={"sliding_attention": {"rope_type": "default", "rope_theta": 100.0}, "full_attention": LINEAR},
+    ),
+    "gemma3_text all local, capped": gemma("Gemma3Text", "Gemma3", sliding_window=5, final_logit_softcapping=2.0),
+    "olmo2": Case("Olmo2ForCausalLM", "Olmo2Config", "Olmo2Model", DECODER | {"attention_bias": True}),
+    "phi3": phi3(sliding_window=5),
+    "phi3 longrope, part of each head": phi3(
+        original_max_position_embeddings=4,  # by length there, by max_length here: long in both
+        rope_parameters={
+            "rope_type": "longrope",
+            "rope_theta": 10000.0,
+            "partial_rotary_factor": 0.5,
+            "short_factor": [1.0, 1.5],
+            "long_factor": [2.0, 4.0],
+        },
+    ),
+    "gpt_neox": gpt_neox(),
+    "gpt_neox one after the other, tied": gpt_neox(
+        use_parallel_residual=False,
+        attention_bias=False,
+        tie_word_embeddings=True,
+        hidden_act="gelu_new",
+        rope_parameters={"rope_type": "linear", "rope_theta": 5000.0, "factor": 2.0, "partial_rotary_factor": 1.0},
+    ),
+    "gpt_oss": gpt_oss(),
+    "gpt_oss plain rotation": gpt_oss(
+        rope_parameters={"rope_type": "default", "rope_theta": 5000.0}, attention_bias=False, tie_word_embeddings=True
+    ),
     "mixtral": mixtral(),
     "mixtral with window, top 1": mixtral(sliding_window=5, num_experts_per_tok=1, head_dim=16),
     "qwen2_moe": qwen2_moe(),

@@ -20,7 +20,7 @@ class Config:
         self._read: set[str] = set()
 
     def fail(self, name: str, message: str) -> InputError:
-        return InputError(message, source=self.source, path=f"/{name}")
+        return InputError(message, source=self.source, path=f"/{self.place(name)}")
 
     def get(self, name: str, default: Any = None) -> Any:
         self._read.add(name)
@@ -68,7 +68,11 @@ class Config:
         value = self.get(name)
         if value is not None and not isinstance(value, dict):
             raise self.fail(name, f"found {value!r}, expected an object")
-        return None if value is None else _Group(value, self.source, name)
+        return None if value is None else _Group(value, self.source, self.place(name))
+
+    def place(self, name: str) -> str:
+        """Where a field stands in the file."""
+        return name
 
     def fixed(self, name: str, *allowed: Any) -> None:
         """A field that this importer understands with these values only."""
@@ -94,8 +98,8 @@ class _Group(Config):
         super().__init__(fields, source)
         self.at = at
 
-    def fail(self, name: str, message: str) -> InputError:
-        return super().fail(f"{self.at}/{name}", message)
+    def place(self, name: str) -> str:
+        return f"{self.at}/{name}"
 
 
 def _short(value: Any) -> str:

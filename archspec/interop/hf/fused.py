@@ -1,5 +1,7 @@
 """Tensors that hold several of ours joined by rows: which of them are whose."""
 
+from collections.abc import Mapping
+
 from archspec.interop.recipe import Recipe, Reshape, Slice, Stored
 
 
@@ -15,3 +17,13 @@ def qkv(name: str, *, groups: int, per_group: int, d_head: int, d_in: int | None
         "k": Reshape(Slice(rows, 1, per_group, per_group + 1), (groups * d_head, *tail)),
         "v": Reshape(Slice(rows, 1, per_group + 1, per_group + 2), (groups * d_head, *tail)),
     }
+
+
+def rows(name: str, sizes: Mapping[str, int]) -> dict[str, Recipe]:
+    """Parts joined one after the other by rows, in the order of `sizes`."""
+    out: dict[str, Recipe] = {}
+    start = 0
+    for part, size in sizes.items():
+        out[part] = Slice(Stored(name), 0, start, start + size)
+        start += size
+    return out

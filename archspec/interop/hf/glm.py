@@ -6,13 +6,13 @@ Defaults: transformers 5.23 `models/glm/configuration_glm.py` GlmConfig; GLM-4 h
 from dataclasses import replace
 from typing import Any
 
-from archspec.interop.hf import rms_decoder
+from archspec.interop.hf import rms_decoder, rms_tensors
 from archspec.interop.hf.activations import ACTIVATIONS
 from archspec.interop.hf.config import Config
 from archspec.interop.hf.family import CannotSay, Family, HeadKind
+from archspec.interop.hf.fused import rows
 from archspec.interop.hf.reading import operator
 from archspec.interop.hf.rope import read_rope
-from archspec.interop.recipe import Slice, Stored
 from archspec.interop.tensor_map import TensorMap
 from archspec.spec import Resolved
 from archspec.spec.types import Attention, Rope
@@ -59,13 +59,12 @@ def to_spec(config: Config, head: HeadKind) -> dict[str, Any]:
 
 def tensors(config: Config, head: HeadKind) -> TensorMap:
     decoder = read(config)
-    found = rms_decoder.tensors(decoder, head)
+    found = rms_tensors.tensors(decoder, head)
     recipes = dict(found.recipes)
     for layer in range(len(decoder.windows)):
-        joined = Stored(f"model.layers.{layer}.mlp.gate_up_proj.weight")  # (2 d_ff, d_model), the gate first
-        mlp = f"{rms_decoder.STACK}.{layer}.gated_mlp"
-        recipes[f"{mlp}.gate.weight"] = Slice(joined, 0, 0, decoder.d_ff)
-        recipes[f"{mlp}.up.weight"] = Slice(joined, 0, decoder.d_ff, 2 * decoder.d_ff)
+        joined = rows(f"model.layers.{layer}.mlp.gate_up_proj.weight", {"gate": decoder.d_ff, "up": decoder.d_ff})
+        for part, recipe in joined.items():
+            recipes[f"{rms_decoder.STACK}.{layer}.gated_mlp.{part}.weight"] = recipe
     return replace(found, recipes=recipes)
 
 

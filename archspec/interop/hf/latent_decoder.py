@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from math import log, sqrt
 from typing import Any
 
-from archspec.interop.hf import rms_decoder
+from archspec.interop.hf import rms_decoder, rms_tensors
 from archspec.interop.hf.config import Config
 from archspec.interop.hf.experts import Experts, gated, measure, moe, only, stacked
 from archspec.interop.hf.family import CannotSay, HeadKind
@@ -117,7 +117,7 @@ def spec(m: LatentDecoder, head: HeadKind) -> dict[str, Any]:
 
 def tensors(m: LatentDecoder, head: HeadKind, predicting: int = 0) -> TensorMap:
     """`predicting`: layers after the last that predict tokens further ahead; the forward does not read them."""
-    plain = rms_decoder.tensors(m.decoder, head)
+    plain = rms_tensors.tensors(m.decoder, head)
     n_layers = len(m.decoder.windows)
     recipes: dict[str, Recipe] = {}
     for path, recipe in plain.recipes.items():

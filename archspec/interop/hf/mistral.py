@@ -6,7 +6,7 @@ one included (`masking_utils.sliding_window_overlay`: kv_idx > q_idx - W).
 
 from typing import Any
 
-from archspec.interop.hf import rms_decoder
+from archspec.interop.hf import rms_decoder, rms_tensors
 from archspec.interop.hf.config import Config
 from archspec.interop.hf.family import CannotSay, Family, HeadKind
 from archspec.interop.tensor_map import TensorMap
@@ -28,7 +28,7 @@ def to_spec(config: Config, head: HeadKind) -> dict[str, Any]:
 
 
 def tensors(config: Config, head: HeadKind) -> TensorMap:
-    return rms_decoder.tensors(read(config), head)
+    return rms_tensors.tensors(read(config), head)
 
 
 def to_config(resolved: Resolved) -> dict[str, Any]:

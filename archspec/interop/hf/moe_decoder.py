@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from archspec.interop.hf import rms_decoder
+from archspec.interop.hf import rms_decoder, rms_tensors
 from archspec.interop.hf.config import Config
 from archspec.interop.hf.experts import PARTS, Experts, gated, measure, moe, only, stacked
 from archspec.interop.hf.family import CannotSay, HeadKind
@@ -78,7 +78,7 @@ def _name(m: MoeDecoder, window: int | None, sparse: bool) -> str:
 
 
 def tensors(m: MoeDecoder, head: HeadKind, names: Names) -> TensorMap:
-    dense = rms_decoder.tensors(m.decoder, head)
+    dense = rms_tensors.tensors(m.decoder, head)
     recipes: dict[str, Recipe] = dict(dense.recipes)
     for layer, sparse in enumerate(m.sparse):
         if not sparse:

@@ -6,7 +6,7 @@ second of the lower layers, unlike Qwen2's.
 
 from typing import Any
 
-from archspec.interop.hf import moe_decoder, rms_decoder
+from archspec.interop.hf import layer_windows, moe_decoder, rms_decoder
 from archspec.interop.hf.config import Config
 from archspec.interop.hf.experts import Experts, read_count, read_top_k
 from archspec.interop.hf.family import CannotSay, Family, HeadKind
@@ -27,7 +27,7 @@ def _windows(config: Config, n_layers: int) -> tuple[int | None, ...]:
         config.fixed("layer_types", None, ["full_attention"] * n_layers)
         return (None,) * n_layers
     if config.get("layer_types") is not None:
-        return rms_decoder.layer_windows(config, n_layers)
+        return layer_windows.upper(config, n_layers)
     window = config.integer("sliding_window", 4096)
     return tuple(window if layer % 2 == 0 and layer < first else None for layer in range(n_layers))
 
@@ -66,7 +66,7 @@ def to_config(resolved: Resolved) -> dict[str, Any]:
     decoder = m.decoder
     if decoder.qk_norm or decoder.mlp_bias or m.experts.shared is None:
         raise CannotSay("no norm on queries and keys, no biases in the MLP, a shared expert")
-    fields = rms_decoder.fields(decoder) | rms_decoder.window_fields(decoder.windows) | moe_decoder.sparse_fields(m)
+    fields = rms_decoder.fields(decoder) | layer_windows.upper_fields(decoder.windows) | moe_decoder.sparse_fields(m)
     if decoder.d_head * decoder.n_heads == decoder.d_model:
         del fields["head_dim"]  # not a field of Qwen2MoeConfig, though its attention would read it
     if all(m.sparse):

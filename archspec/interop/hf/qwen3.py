@@ -5,7 +5,7 @@ Defaults: transformers 5.23 `models/qwen3/configuration_qwen3.py` Qwen3Config.
 
 from typing import Any
 
-from archspec.interop.hf import rms_decoder
+from archspec.interop.hf import layer_windows, rms_decoder, rms_tensors
 from archspec.interop.hf.config import Config
 from archspec.interop.hf.family import CannotSay, Family, HeadKind
 from archspec.interop.tensor_map import TensorMap
@@ -15,9 +15,9 @@ DEFAULTS = rms_decoder.Defaults(vocab_size=151936, d_ff=22016, max_length=32768,
 
 
 def read(config: Config) -> rms_decoder.Decoder:
-    windows = rms_decoder.layer_windows(config, config.layers("num_hidden_layers", DEFAULTS.n_layers))
+    windows = layer_windows.upper(config, config.layers("num_hidden_layers", DEFAULTS.n_layers))
     bias = ("q", "k", "v", "o") if config.flag("attention_bias", False) else ()
-    return rms_decoder.read(config, DEFAULTS, windows=windows, attention_bias=bias, qk_norm=True)
+    return rms_decoder.read(config, DEFAULTS, windows=windows, attention_bias=bias, qk_norm="head")
 
 
 def to_spec(config: Config, head: HeadKind) -> dict[str, Any]:
@@ -25,14 +25,14 @@ def to_spec(config: Config, head: HeadKind) -> dict[str, Any]:
 
 
 def tensors(config: Config, head: HeadKind) -> TensorMap:
-    return rms_decoder.tensors(read(config), head)
+    return rms_tensors.tensors(read(config), head)
 
 
 def to_config(resolved: Resolved) -> dict[str, Any]:
     decoder = rms_decoder.measure(resolved)
     if not decoder.qk_norm or decoder.mlp_bias:
         raise CannotSay("a norm on each head of queries and keys, no biases in the MLP")
-    fields = rms_decoder.fields(decoder) | rms_decoder.window_fields(decoder.windows)
+    fields = rms_decoder.fields(decoder) | layer_windows.upper_fields(decoder.windows)
     return fields | {"attention_bias": bool(decoder.attention_bias)}
 
 

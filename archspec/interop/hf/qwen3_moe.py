@@ -30,7 +30,7 @@ def read(config: Config) -> MoeDecoder:
     n_layers = config.layers("num_hidden_layers", DEFAULTS.n_layers)
     bias = ("q", "k", "v", "o") if config.flag("attention_bias", False) else ()
     windows = (_window(config),) * n_layers
-    decoder = rms_decoder.read(config, DEFAULTS, windows=windows, attention_bias=bias, qk_norm=True)
+    decoder = rms_decoder.read(config, DEFAULTS, windows=windows, attention_bias=bias, qk_norm="head")
     count = read_count(config, "num_experts", 128, other="num_local_experts")
     experts = Experts(
         count,

@@ -4,8 +4,9 @@ Structure and tensor names follow transformers 5.23 `models/llama/modeling_llama
 `LlamaDecoderLayer` in their modular files.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isclose
 from typing import Any
 
 from archspec.interop.hf.activations import ACTIVATIONS
@@ -14,10 +15,8 @@ from archspec.interop.hf.family import CannotSay, HeadKind
 from archspec.interop.hf.layout import entries
 from archspec.interop.hf.reading import expect, is_tied, operator, spelling
 from archspec.interop.hf.rope import DEFAULT_THETA, read_rope, write_rope
-from archspec.interop.recipe import Recipe, Stored
-from archspec.interop.tensor_map import TensorMap, per_layer
 from archspec.spec import Resolved
-from archspec.spec.types import Attention, GatedMlp, RmsNorm, Rope, Window
+from archspec.spec.types import Attention, Branch, GatedMlp, LinearLogits, RmsNorm, Rope, Tokens, Window
 
 STACK = "decoder"
 
@@ -56,7 +55,19 @@ class Decoder:
     windows: tuple[int | None, ...]
     attention_bias: tuple[str, ...] = ()
     mlp_bias: bool = False
-    qk_norm: bool = False
+    qk_norm: str | None = None  # its scope: one gain for each head, or for the width
+    norms: str = "before"  # of each branch: "before" it, "after" it, or "both"
+    gain: str = "weight"
+    local_rope: Mapping[str, Any] | None = None  # in layers with a window, where they rotate otherwise
+    query_scale: float | None = None  # scores are divided by its root; None: d_head
+    softcap: float | None = None
+    logit_softcap: float | None = None
+    scaled_words: bool = False  # by sqrt(d_model)
+    sinks: bool = False
+
+    @property
+    def norm(self) -> dict[str, Any]:
+        return {"type": "rms", "eps": self.eps} | ({} if self.gain == "weight" else {"gain": self.gain})
 
 
 def read(config: Config, defaults: Defaults, **differences: Any) -> Decoder:
@@ -72,6 +83,10 @@ def read(config: Config, defaults: Defaults, **differences: Any) -> Decoder:
         raise config.fail("num_key_value_heads", f"{n_kv_heads} does not divide num_attention_heads = {n_heads}")
     max_length = config.integer("max_position_embeddings", defaults.max_length)
     n_layers = config.layers("num_hidden_layers", defaults.n_layers)
+    if "activation" not in differences:
+        differences["activation"] = config.word("hidden_act", "silu", ACTIVATIONS)
+    if "rope" not in differences:
+        differences["rope"] = read_rope(config, max_length, d_head, theta=defaults.theta)
     return Decoder(
         vocab_size=config.integer("vocab_size", defaults.vocab_size),
         max_length=max_length,
@@ -81,49 +96,16 @@ def read(config: Config, defaults: Defaults, **differences: Any) -> Decoder:
         n_kv_heads=n_kv_heads,
         d_head=d_head,
         eps=config.number("rms_norm_eps", defaults.eps),
-        activation=config.word("hidden_act", "silu", ACTIVATIONS),
-        rope=read_rope(config, max_length, d_head, theta=defaults.theta),
-        tied=config.flag("tie_word_embeddings", False),
-        **{"windows": (None,) * n_layers} | differences,
+        **{"windows": (None,) * n_layers, "tied": config.flag("tie_word_embeddings", False)} | differences,
     )
-
-
-def layer_windows(config: Config, n_layers: int) -> tuple[int | None, ...]:
-    """`layer_types`, or the rule that stands in for it: windows from layer `max_window_layers` on (Qwen2Config)."""
-    use = config.flag("use_sliding_window", False)
-    window = config.integer("sliding_window", 4096)
-    first = config.integer("max_window_layers", 28, least=0)
-    types = config.get("layer_types")
-    if types is None:
-        return tuple(window if use and layer >= first else None for layer in range(n_layers))
-    if not isinstance(types, list) or len(types) != n_layers:
-        raise config.fail("layer_types", f"expected a list of {n_layers} types, one for each layer")
-    for layer, kind in enumerate(types):
-        if kind not in ("full_attention", "sliding_attention"):
-            raise config.fail(
-                f"layer_types/{layer}", f"found {kind!r}, understood are 'full_attention', 'sliding_attention'"
-            )
-        if kind == "sliding_attention" and not use:
-            raise config.fail(f"layer_types/{layer}", "a sliding layer, but use_sliding_window is false")
-    return tuple(window if kind == "sliding_attention" else None for kind in types)
 
 
 def spec(decoder: Decoder, head: HeadKind) -> dict[str, Any]:
     """The spec, as short as a person would write it: what equals a default is left out."""
-    norm = {"type": "rms", "eps": decoder.eps}
-    attention: dict[str, Any] = {"type": "attention", "n_heads": decoder.n_heads}
-    if decoder.n_kv_heads != decoder.n_heads:
-        attention["n_kv_heads"] = decoder.n_kv_heads
-    if decoder.d_head * decoder.n_heads != decoder.d_model:
-        attention["d_head"] = decoder.d_head
-    if decoder.attention_bias:
-        attention["bias"] = list(decoder.attention_bias)
-    if decoder.qk_norm:
-        attention["qk_norm"] = {"norm": norm, "scope": "head"}
     mlp: dict[str, Any] = {"type": "gated_mlp", "d_ff": decoder.d_ff, "activation": decoder.activation}
     if decoder.mlp_bias:
         mlp["bias"] = ["up", "gate", "down"]
-
+    attention = _attention(decoder)
     names = {
         window: "main" if len(set(decoder.windows)) == 1 else f"window_{window}" if window else "full"
         for window in decoder.windows
@@ -131,61 +113,54 @@ def spec(decoder: Decoder, head: HeadKind) -> dict[str, Any]:
     blocks: dict[str, Any] = {}
     for window, name in names.items():
         mask: Any = {"type": "window", "behind": window} if window else "causal"
+        position = [dict(decoder.local_rope if window and decoder.local_rope else decoder.rope)]
         if blocks:
-            blocks[name] = {"like": next(iter(blocks)), "set": {"/0/op/mask": mask}}
+            change = {"/0/op/mask": mask} | ({"/0/op/position": position} if decoder.local_rope else {})
+            blocks[name] = {"like": next(iter(blocks)), "set": change}
             continue
-        own = attention | {"mask": mask, "position": [dict(decoder.rope)]}
-        blocks[name] = [{"pre_norm": norm, "op": own}, {"pre_norm": norm, "op": mlp}]
+        blocks[name] = [_branch(decoder, attention | {"mask": mask, "position": position}), _branch(decoder, mlp)]
     shared = {"weights": "/vocab"} if decoder.tied and head == "tokens" else {}
+    words = shared | ({"scale": "=sqrt(d_model)"} if decoder.scaled_words else {})
     out: dict[str, Any] = {
         "vocab_size": decoder.vocab_size,
         "max_length": decoder.max_length,
         "stacks": {
             STACK: {
                 "d_model": decoder.d_model,
-                "input": {"sum": [{"type": "tokens", **shared}] if shared else ["tokens"]},
+                "input": {"sum": [{"type": "tokens", **words}] if words else ["tokens"]},
                 "blocks": blocks,
                 "layers": entries([names[window] for window in decoder.windows]),
-                "final_norm": norm,
+                "final_norm": decoder.norm,
             }
         },
     }
     if head == "tokens":
-        out["head"] = {"logits": {"type": "linear", **shared} if shared else "linear"}
+        logits = shared | ({"softcap": decoder.logit_softcap} if decoder.logit_softcap else {})
+        out["head"] = {"logits": {"type": "linear", **logits} if logits else "linear"}
     return out
 
 
-def tensors(decoder: Decoder, head: HeadKind) -> TensorMap:
-    layer, ours = "model.layers.{}", f"{STACK}.{{}}"
-    templates: dict[str, Recipe] = {
-        f"{ours}.attention.pre_norm.weight": Stored(f"{layer}.input_layernorm.weight"),
-        f"{ours}.gated_mlp.pre_norm.weight": Stored(f"{layer}.post_attention_layernorm.weight"),
-    }
-    for part in ("q", "k", "v", "o"):
-        templates[f"{ours}.attention.{part}.weight"] = Stored(f"{layer}.self_attn.{part}_proj.weight")
-        if part in decoder.attention_bias:
-            templates[f"{ours}.attention.{part}.bias"] = Stored(f"{layer}.self_attn.{part}_proj.bias")
+def _attention(decoder: Decoder) -> dict[str, Any]:
+    out: dict[str, Any] = {"type": "attention", "n_heads": decoder.n_heads}
+    if decoder.n_kv_heads != decoder.n_heads:
+        out["n_kv_heads"] = decoder.n_kv_heads
+    if decoder.d_head * decoder.n_heads != decoder.d_model:
+        out["d_head"] = decoder.d_head
+    if decoder.attention_bias:
+        out["bias"] = list(decoder.attention_bias)
     if decoder.qk_norm:
-        for part in ("q", "k"):
-            templates[f"{ours}.attention.{part}_norm.weight"] = Stored(f"{layer}.self_attn.{part}_norm.weight")
-    for part in ("gate", "up", "down"):
-        templates[f"{ours}.gated_mlp.{part}.weight"] = Stored(f"{layer}.mlp.{part}_proj.weight")
-        if decoder.mlp_bias:
-            templates[f"{ours}.gated_mlp.{part}.bias"] = Stored(f"{layer}.mlp.{part}_proj.bias")
-    embedding = Stored("model.embed_tokens.weight")
-    tied = decoder.tied and head == "tokens"
-    recipes: dict[str, Recipe] = {"vocab.weight" if tied else f"{STACK}.text.tokens.weight": embedding}
-    recipes |= per_layer(len(decoder.windows), templates)
-    recipes[f"{STACK}.final_norm.weight"] = Stored("model.norm.weight")
-    if head == "tokens" and not tied:
-        recipes["head.logits.weight"] = Stored("lm_head.weight")
-    return TensorMap(
-        recipes,
-        prefix="model.",
-        # Older checkpoints stored the frequencies, which follow from the configuration.
-        unread=("model.layers.*.self_attn.rotary_emb.inv_freq", *(() if head == "tokens" else ("lm_head.weight",))),
-        copies={"lm_head.weight": embedding.name} if tied else {},
-    )
+        out["qk_norm"] = {"norm": decoder.norm, "scope": decoder.qk_norm}
+    if decoder.query_scale not in (None, decoder.d_head):
+        out["scale"] = f"=1/sqrt({decoder.query_scale})"
+    if decoder.softcap:
+        out["softcap"] = decoder.softcap
+    return out | ({"extra_keys": ["sink"]} if decoder.sinks else {})
+
+
+def _branch(decoder: Decoder, op: dict[str, Any]) -> dict[str, Any]:
+    before = {} if decoder.norms == "after" else {"pre_norm": decoder.norm}
+    after = {} if decoder.norms == "before" else {"out_norm": decoder.norm}
+    return {**before, "op": op, **after}
 
 
 def measure(resolved: Resolved, mlp: GatedMlp | None = None) -> Decoder:
@@ -200,7 +175,16 @@ def measure(resolved: Resolved, mlp: GatedMlp | None = None) -> Decoder:
     attention, mlp = operator(bodies[0][0], Attention), mlp or operator(bodies[0][1], GatedMlp)
     if len(attention.position) != 1 or resolved.vocab_size is None or resolved.max_length is None:
         raise CannotSay("there are rotary positions, a vocabulary and a maximum length")
-    rope = expect(Rope, attention.position[0], "the position")
+    attentions = [operator(body[0], Attention) for body in bodies]
+    windows = tuple(_window(op.mask) for op in attentions)
+    first = expect(Branch, bodies[0][0], "a step")
+    final_norm = expect(RmsNorm, stack.final_norm, "the final norm")
+    words = expect(Tokens, stack.inputs[0].sum[0], "the input")
+    local = [o.position[0] for o, window in zip(attentions, windows, strict=True) if window and o.position]
+    wide = [o.position[0] for o, window in zip(attentions, windows, strict=True) if not window and o.position]
+    rope = expect(Rope, (wide or local)[0], "the position")
+    local_rope = expect(Rope, local[0], "the position") if local and local[0] != rope else None
+    query_scale = attention.scale**-2
     return Decoder(
         vocab_size=resolved.vocab_size,
         max_length=resolved.max_length,
@@ -209,14 +193,22 @@ def measure(resolved: Resolved, mlp: GatedMlp | None = None) -> Decoder:
         n_heads=attention.n_heads,
         n_kv_heads=attention.n_kv_heads,
         d_head=attention.d_head,
-        eps=expect(RmsNorm, stack.final_norm, "the final norm").eps,
+        eps=final_norm.eps,
         activation=mlp.activation,
         rope=write_rope(rope, attention.d_head),
         tied=is_tied(resolved),
-        windows=tuple(_window(operator(body[0], Attention).mask) for body in bodies),
+        windows=windows,
         attention_bias=tuple(attention.bias),
         mlp_bias=bool(mlp.bias),
-        qk_norm=attention.qk_norm is not None,
+        qk_norm=attention.qk_norm and attention.qk_norm.scope,
+        norms="before" if first.out_norm is None else "both" if first.pre_norm else "after",
+        gain=final_norm.gain,
+        local_rope=local_rope and write_rope(local_rope, attention.d_head),
+        query_scale=None if isclose(query_scale, attention.d_head) else float(f"{query_scale:.12g}"),
+        softcap=attention.softcap,
+        logit_softcap=resolved.head and expect(LinearLogits, resolved.head.logits, "the head").softcap,
+        scaled_words=words.scale != 1,
+        sinks=bool(attention.extra_keys),
     )
 
 
@@ -240,13 +232,3 @@ def fields(decoder: Decoder) -> dict[str, Any]:
         "tie_word_embeddings": decoder.tied,
         "rope_parameters": dict(decoder.rope),
     }
-
-
-def window_fields(windows: Sequence[int | None]) -> dict[str, Any]:
-    """The fields of families with a window in some layers."""
-    sizes = {window for window in windows if window}
-    if len(sizes) > 1:
-        raise CannotSay(f"one window size for all layers, found {sorted(sizes)}")
-    types = ["sliding_attention" if window else "full_attention" for window in windows]
-    out: dict[str, Any] = {"use_sliding_window": bool(sizes), "layer_types": types}
-    return out | ({"sliding_window": sizes.pop()} if sizes else {})

@@ -6,6 +6,7 @@ Follows transformers 5.23 `modeling_rope_utils.py`: `standardize_rope_params` fo
 
 from collections.abc import Mapping
 from math import log, sqrt
+from types import MappingProxyType
 from typing import Any
 
 from archspec.interop.hf.config import Config
@@ -14,31 +15,57 @@ DEFAULT_THETA = 10000.0
 
 
 def read_rope(
-    config: Config, max_length: int, d_head: int, *, partial: bool = False, theta: float = DEFAULT_THETA
+    config: Config,
+    max_length: int,
+    d_head: int,
+    *,
+    partial: bool = False,
+    theta: float = DEFAULT_THETA,
+    share: float = 1.0,
+    original: int | None = None,
+    names: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """The `rope` position of the spec. With `partial` the family can rotate a first part of each head only."""
+    """The `rope` position of the spec. With `partial` the family can rotate a first part of each head only.
+
+    theta, share, original: what stands for the base, the part of each head and the length before scaling where the
+    file says nothing. names: other words of this family for a type of scaling.
+    """
     # `rope_scaling` wins where both are present; rope_theta inside wins over the one beside.
     inside = config.group("rope_scaling") or config.group("rope_parameters") or Config({}, config.source)
     config.group("rope_parameters")
-    beside = config.number("rope_theta", theta)
-    share = config.number("partial_rotary_factor", 1.0)
+    theta = config.number("rope_theta", theta)
+    share = config.number("partial_rotary_factor", share)
     # A field on the top level has priority over the one inside (the Phi-3 exception).
-    above = config.get("original_max_position_embeddings")
-    original = None if above is None else config.integer("original_max_position_embeddings", least=2)
+    if config.get("original_max_position_embeddings") is not None:
+        original = config.integer("original_max_position_embeddings", least=2)
+    out, share = read_parameters(inside, max_length, d_head, theta, share, original, names)
+    if share != 1 and not partial:
+        raise config.fail("partial_rotary_factor", f"{share} is not understood here (whole heads are rotated)")
+    return out
+
+
+def read_parameters(
+    inside: Config,
+    max_length: int,
+    d_head: int,
+    theta: float,
+    share: float = 1.0,
+    original: int | None = None,
+    names: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[dict[str, Any], float]:
+    """The `rope` position that the object `rope_parameters` means, and which part of each head rotates."""
     kind = inside.get("rope_type") or inside.get("type") or "default"
     inside.get("type")
-    theta = inside.number("rope_theta", beside)
+    theta = inside.number("rope_theta", theta)
     share = inside.number("partial_rotary_factor", share)
-    scaling = _scaling(inside, kind, max_length, original)
+    scaling = _scaling(inside, names.get(kind, kind), max_length, original)
     inside.finish()
     out: dict[str, Any] = {"type": "rope", "theta": theta}
     if share != 1:
-        if not partial:
-            raise config.fail("partial_rotary_factor", f"{share} is not understood here (whole heads are rotated)")
         out["dims"] = int(d_head * share)
     if scaling:
         out["scaling"] = scaling
-    return out
+    return out, share
 
 
 def _scaling(rope: Config, kind: str, max_length: int, original: int | None) -> dict[str, Any] | None:
