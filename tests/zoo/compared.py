@@ -45,7 +45,6 @@ LEFT_OUT = {
     "deepseek_v2": "without YaRN",
     "deepseek_v2_lite": "without YaRN",
     "bloom_padded": "without padding, which is what this row is about",
-    "mambapy": "that is the same model in another implementation; mambapy itself is not yet compared",
 }
 ARITHMETIC = "plain arithmetic"
 
@@ -114,6 +113,38 @@ PARITY = {
         "a long filter written out", "tests/parity/test_convolutions.py::test_modes_are_a_long_filter", "1e-12",
         "the filter only",
     ),
+    "retnet": Comparison(
+        "torchscale 0.3.0 RetNetDecoder: parallel, chunkwise, recurrent",
+        "tests/parity/test_retention.py::test_all_forms", "1e-4",
+    ),
+    "retnet_yar": Comparison(
+        "yet-another-retnet 0.5.1 RetNet: parallel, chunkwise, recurrent",
+        "tests/parity/test_retention.py::test_all_forms", "1e-4",
+    ),
+    "mambapy": Comparison(
+        "mambapy 1.2.0 LM: parallel scan and steps", "tests/parity/test_gated_linear.py::test_mambapy", "1e-4"
+    ),
+    "gla_op": Comparison(
+        "fla-core 0.6.0 naive_recurrent_gla, alone and in whole layers",
+        "tests/parity/test_gated_linear.py::test_gated_linear_attention_whole", "1e-4",
+    ),
+    "linear_attn_op": Comparison(
+        "fla-core 0.6.0 naive_recurrent_linear_attn",
+        "tests/parity/test_gated_linear.py::test_operators_behind_projections", "1e-4",
+    ),
+    "simple_gla_op": Comparison(
+        "fla-core 0.6.0 naive_recurrent_simple_gla, its parallel and chunked forms",
+        "tests/parity/test_gated_linear.py::test_operators_behind_projections", "1e-4",
+    ),
+    "retention_op": Comparison(
+        "fla-core 0.6.0 naive_retention", "tests/parity/test_gated_linear.py::test_operators_behind_projections", "1e-4"
+    ),
+    "deepnorm_enc": Comparison(
+        "torchscale 0.3.0 Encoder", "tests/parity/test_deepnorm.py::test_encoder", "1e-4"
+    ),
+    "deepnorm_dec": Comparison(
+        "torchscale 0.3.0 Decoder with xPos", "tests/parity/test_deepnorm.py::test_decoder_with_xpos", "1e-4"
+    ),
     "memorizing_knn": Comparison(
         "dense attention", "tests/parity/test_extra_keys.py::test_memory_is_seen_whole_and_unturned", "1e-12",
         "the memory's keys only",
@@ -123,13 +154,15 @@ PARITY = {
 
 def comparison(system: str, spec: str) -> Comparison | None:
     """What `system`, which the zoo's `spec` stands for, was compared with; None: nothing yet."""
+    if system in PARITY:
+        return PARITY[system]
     meant = MEANT_AS.get(system, spec)
     if meant in MEANT:
         kind = MEANT[meant].kind
         return Comparison(f"transformers {kind}", MEANING, "1e-4", LEFT_OUT.get(system, ""))
     if system in IMPORTED_AS:
         return Comparison(f"transformers {IMPORTED[IMPORTED_AS[system]].model}", FAMILIES, "1e-5")
-    return PARITY.get(system)
+    return None
 
 
 def all_comparisons() -> list[Comparison]:
