@@ -11,15 +11,15 @@ DROP = object()
 
 def shrunk(name: str, layers: dict[str, list[Any]], sizes: dict[str, Any]) -> Resolved:
     """`name` with new `layers` by stack. sizes: field -> new value, or old value -> new value, or DROP."""
-    document = _resized(copy.deepcopy(zoo.read(name)), sizes)
+    document = resized(copy.deepcopy(zoo.read(name)), sizes)
     for stack, entries in layers.items():
         document["stacks"][stack]["layers"] = entries
     return resolve(load_spec(document))
 
 
-def _resized(value: Any, sizes: dict[str, Any]) -> Any:
+def resized(value: Any, sizes: dict[str, Any]) -> Any:
     if isinstance(value, list):
-        return [_resized(item, sizes) for item in value]
+        return [resized(item, sizes) for item in value]
     if not isinstance(value, dict):
         return value
     out = {}
@@ -28,5 +28,5 @@ def _resized(value: Any, sizes: dict[str, Any]) -> Any:
         if isinstance(new, dict) and not isinstance(item, dict):
             new = new.get(item, item)
         if new is not DROP:
-            out[key] = _resized(new, sizes)
+            out[key] = resized(new, sizes)
     return out
