@@ -26,6 +26,9 @@ def resolve(spec: Spec) -> Resolved:
     for name, stack in spec.stacks.items():
         stacks[name], places[name] = _stack(name, stack, kinds[name], placed[name], in_use[name], scope)
     output = spec.output or _output(spec, reads)
+    if unread := [name for name in spec.stacks if name != output and all(name not in by for by in reads.values())]:
+        message = f"the stack {unread[0]!r} is read by no other and is not the output"
+        raise SpecError(message, spec._file, ("stacks", unread[0]))
     resolved = Resolved(
         spec, spec.name, stacks, output, _head(spec, output, scope),
         scope.number("vocab_size"), scope.number("max_length"),

@@ -30,6 +30,13 @@ def norm(s: Scope, declared: Any, x: str, path: str, at: str, groups: int = 1) -
                 "rms_norm", x, at=f"{at}.mean", kind="norm", gain="none", at_least=s.at_least["norm"], **fields
             )
             return s.b.node("scale", y, at=at, by=width**-0.5)
+        case "group":
+            if len(s.type_of(x).shape) != 3:
+                s.refuse("a group norm of each head", path)
+            roles = [*([] if declared.gain == "none" else ["weight"]), *(["bias"] if declared.bias else [])]
+            fields = {"eps": declared.eps, "gain": declared.gain, "bias": declared.bias, "groups": declared.groups}
+            params = {role: f"{home}.{role}" for role in roles}
+            return s.b.node("layer_norm", x, at=at, params=params, kind="norm", **fields, at_least=s.at_least["norm"])
         case "batch":
             roles = ["mean", "variance"] + ([] if declared.gain == "none" else ["weight"])
             params = {role: f"{home}.{role}" for role in [*roles, *(["bias"] if declared.bias else [])]}
@@ -64,6 +71,13 @@ def pointwise(s: Scope, steps: Sequence[Any], x: str, path: str, at: str) -> str
 
 def activation(s: Scope, kind: str, x: str, at: str) -> str:
     return x if kind == "identity" else s.b.node("activation", x, at=at, function=kind)
+
+
+def learned_gate(s: Scope, declared: Any, y: str, home: str, at: str) -> str:
+    """y · fn(g) with a learned g, one number or one for each channel."""
+    function = None if declared.fn == "identity" else declared.fn
+    params = {"weight": f"{home}.weight"}
+    return s.b.node("learned_gate", y, at=at, params=params, kind="norm", function=function, of=declared.of)
 
 
 def projected_gate(s: Scope, declared: Any, y: str, h: str, width: int, home: str, at: str) -> str:

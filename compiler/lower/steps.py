@@ -11,7 +11,7 @@ from archspec.spec.steps import Body, Branch, Parallel
 from compiler.lower import rows
 from compiler.lower.context import Scope
 from compiler.lower.find import find
-from compiler.lower.pointwise import norm, projected_gate
+from compiler.lower.pointwise import learned_gate, norm, projected_gate
 
 
 def lower_body(s: Scope, body: Body) -> None:
@@ -70,10 +70,9 @@ def branch(s: Scope, part: Any, name: str, before: dict[str, str], normed: str |
 
 def gate(s: Scope, declared: Any, y: str, h: str, path: str, at: str) -> str:
     """y · fn(g): g learned, or projected from the branch input h."""
-    home, function = s.owner(path, declared.weights), None if declared.fn == "identity" else declared.fn
+    home = s.owner(path, declared.weights)
     if declared.type == "learned":
-        params = {"weight": f"{home}.weight"}
-        return s.b.node("learned_gate", y, at=at, params=params, kind="norm", function=function, of=declared.of)
+        return learned_gate(s, declared, y, home, at)
     return projected_gate(s, declared, y, h, s.width(y), home, at)
 
 

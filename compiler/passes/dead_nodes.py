@@ -1,9 +1,11 @@
-"""Nodes whose outputs nothing reads are dropped."""
+"""Nodes whose outputs nothing reads are dropped, and blocks that no layer runs any more."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from compiler.passes.rewrite import Answer, LocalPass, Replacement, Site
+from compiler.ir.program import Program
+from compiler.passes.record import PassRecord
+from compiler.passes.rewrite import Answer, LocalPass, Replacement, Site, without_unread
 
 
 @dataclass(frozen=True)
@@ -14,3 +16,12 @@ class DeadNodes(LocalPass):
         if any(site.graph.use_counts[value] for value in site.node.outputs):
             return None
         return Replacement((site.node.name,))
+
+    def __call__(self, program: Program) -> tuple[Program, PassRecord]:
+        after, record = super().__call__(program)
+        called = {name: after.blocks[name] for name, count in after.counts().items() if count}
+        return (
+            (after, record)
+            if len(called) == len(after.blocks)
+            else (without_unread(replace(after, blocks=called)), record)
+        )

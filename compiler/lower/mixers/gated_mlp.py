@@ -17,4 +17,4 @@ def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
     y = s.b.node("mul", activation(s, op.activation, gate, f"{at}.act"), up, at=f"{at}.gated")
     if op.inner_norm is not None:
         y = norm(s, op.inner_norm, y, f"{home}.inner_norm", f"{at}.inner_norm")
-    return linear(s, y, s.width(h), f"{home}.down", f"{at}.down", "down" in op.bias)
+    return linear(s, y, s.d_model, f"{home}.down", f"{at}.down", "down" in op.bias)

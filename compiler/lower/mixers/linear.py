@@ -7,4 +7,4 @@ from compiler.lower.pointwise import linear
 
 
 def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
-    return linear(s, h, op.width or s.width(h), home, at, bool(op.bias))
+    return linear(s, h, s.d_model, home, at, bool(op.bias))

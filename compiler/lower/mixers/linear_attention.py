@@ -43,7 +43,7 @@ def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
     if inner is not None and inner.scope == "width":
         y = norm(s, inner.norm, y, f"{home}.inner_norm", f"{at}.inner_norm")
     y = gated(s, op, y, h, home, at) if op.gate is not None else y
-    return linear(s, y, s.width(h), f"{home}.o", f"{at}.o", "o" in op.bias)
+    return linear(s, y, s.d_model, f"{home}.o", f"{at}.o", "o" in op.bias)
 
 
 def _project(s: Scope, op: Any, h: str, role: str, home: str, at: str) -> str:

@@ -16,4 +16,4 @@ def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
         "lsh_attention", *parts, s.capture("attention_mask"), at=f"{at}.core", chunk=op.chunk, behind=op.behind,
         ahead=op.ahead, rounds=op.rounds, buckets=op.buckets, seed=op.seed, at_least=s.at_least["softmax"],
     )  # fmt: skip
-    return linear(s, s.b.node("merge_heads", y, at=f"{at}.joined"), s.width(h), f"{home}.o", f"{at}.o", False)
+    return linear(s, s.b.node("merge_heads", y, at=f"{at}.joined"), s.d_model, f"{home}.o", f"{at}.o", False)

@@ -23,7 +23,7 @@ def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
     fields = {"d_state": op.d_state, "at_least": s.at_least["scan"]}
     y = s.b.node("selective_scan", x, dt, b, c, at=f"{at}.scan", params=params, kind="scan", **fields)
     y = s.b.node("mul", y, activation(s, "silu", f"{at}.z", f"{at}.z.act"), at=f"{at}.gated")
-    return linear(s, y, s.width(h), f"{home}.out", f"{at}.out", "out" in op.bias)
+    return linear(s, y, s.d_model, f"{home}.out", f"{at}.out", "out" in op.bias)
 
 
 def conv(s: Scope, x: str, kernel: int, bias: bool, home: str, at: str) -> str:

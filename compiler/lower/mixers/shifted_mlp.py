@@ -10,6 +10,6 @@ from compiler.lower.pointwise import activation, linear
 def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
     previous = s.b.node("shift", h, at=f"{at}.previous")
     up = linear(s, mix(s, h, previous, "up", home, at), op.d_ff, f"{home}.up", f"{at}.up", False)
-    gate = linear(s, mix(s, h, previous, "gate", home, at), s.width(h), f"{home}.gate", f"{at}.gate", False)
-    down = linear(s, activation(s, op.activation, up, f"{at}.act"), s.width(h), f"{home}.down", f"{at}.down", False)
+    gate = linear(s, mix(s, h, previous, "gate", home, at), s.d_model, f"{home}.gate", f"{at}.gate", False)
+    down = linear(s, activation(s, op.activation, up, f"{at}.act"), s.d_model, f"{home}.down", f"{at}.down", False)
     return s.b.node("mul", down, activation(s, "sigmoid", gate, f"{at}.gate.act"), at=f"{at}.gated")

@@ -23,4 +23,4 @@ def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
     y = s.b.node("mul", y, activation(s, "silu", f"{at}.z", f"{at}.z.act"), at=f"{at}.gated")
     if op.inner_norm is not None:
         y = norm(s, op.inner_norm, y, f"{home}.inner_norm", f"{at}.inner_norm", op.n_groups)
-    return linear(s, y, s.width(h), f"{home}.out", f"{at}.out", "out" in op.bias)
+    return linear(s, y, s.d_model, f"{home}.out", f"{at}.out", "out" in op.bias)

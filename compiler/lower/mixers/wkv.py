@@ -15,7 +15,7 @@ def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
     params = {"decay": f"{home}.decay", "first": f"{home}.first"}
     y = s.b.node("wkv", k, v, at=f"{at}.core", params=params, kind="scan", at_least=s.at_least["scan"])
     y = s.b.node("mul", y, activation(s, "sigmoid", r, f"{at}.r.act"), at=f"{at}.gated")
-    return linear(s, y, s.width(h), f"{home}.o", f"{at}.o", False)
+    return linear(s, y, s.d_model, f"{home}.o", f"{at}.o", False)
 
 
 def mix(s: Scope, h: str, previous: str, role: str, home: str, at: str) -> str:

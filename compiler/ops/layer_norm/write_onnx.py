@@ -4,7 +4,7 @@ from compiler.emit.onnx.writer import Writer
 from compiler.ir.graph import Node
 from compiler.ops.rms_norm.write_onnx import normed
 
-FIELDS = ("eps", "gain", "bias", "eps_at", "at_least")
+FIELDS = ("eps", "gain", "bias", "eps_at", "groups", "at_least")
 
 
 def write(w: Writer, node: Node) -> str:

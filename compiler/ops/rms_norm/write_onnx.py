@@ -24,7 +24,7 @@ def normed(w: Writer, norm: str, x: str, attrs: Attrs, width: int, part: str = "
             w.refuse("groups with eps outside the root")
         return _outside(w, norm, x, attrs, width, part, bias)
     if attrs.get("groups", 1) != 1:
-        return _grouped(w, x, attrs, width, part, bias)
+        return _grouped(w, norm, x, attrs, width, part, bias)
     weight = gain(w, attrs, width, part)
     if norm == "layer_norm":
         given = [bias] if bias else []
@@ -40,11 +40,15 @@ def _root_mean_square(w: Writer, x: str, weight: str, eps: float) -> str:
     return w.op("RMSNormalization", x, weight, axis=-1, epsilon=eps, stash_type=1)
 
 
-def _grouped(w: Writer, x: str, attrs: Attrs, width: int, part: str, bias: str) -> str:
+def _grouped(w: Writer, norm: str, x: str, attrs: Attrs, width: int, part: str, bias: str) -> str:
     """x (B, S, width), each of `groups` slices of the width normed alone."""
     each = width // attrs["groups"]
     slices = w.op("Reshape", x, w.ints(0, 0, -1, each))
-    y = _root_mean_square(w, slices, w.numbers(np.ones(each)), attrs["eps"])
+    ones = w.numbers(np.ones(each))
+    if norm == "layer_norm":
+        y = w.op("LayerNormalization", slices, ones, axis=-1, epsilon=attrs["eps"], stash_type=1)
+    else:
+        y = _root_mean_square(w, slices, ones, attrs["eps"])
     y = w.op("Reshape", y, w.ints(0, 0, width))
     if attrs.get("gain", "weight") != "none":
         y = w.op("Mul", y, gain(w, attrs, width, part))
