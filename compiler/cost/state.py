@@ -25,7 +25,8 @@ class Cache:
 
 def state_bytes(state: StateTensor, env: Env, storage: Storage) -> int:
     """Bytes of one state tensor at these sizes; "T" counts the tokens seen, `limit` bounds it."""
-    seen = env["T"] if state.limit is None else min(env["T"], state.limit)
+    slots = -(-env["T"] // state.every)
+    seen = slots if state.limit is None else min(slots, state.limit)
     here = {**env, "T": seen}
     return storage.state(state.dtype).bytes_of(tuple(size(dim, here) for dim in state.shape))
 
@@ -47,7 +48,7 @@ def count(found: tuple[Site, ...], env: Env, storage: Storage, can_step: bool) -
             total += state_bytes(state, one, storage) * site.runs
             each = state_bytes(state, single, storage) * site.runs
             if state.kind == "cache":
-                growing += each
+                growing += each // state.every
             elif state.kind == "cross":
                 cross += each
             else:

@@ -27,7 +27,8 @@ class StateTensor:
     """One tensor carried between steps.
 
     kind: "cache" grows with the tokens seen (its time axis has `limit` slots at most: a ring buffer when a window
-    bounds it), "cross" is computed once from a source stack, "constant" never grows.
+    bounds it), "cross" is computed once from a source stack, "constant" never grows. `every`: tokens to a slot, the
+    last of which may be begun only.
     """
 
     name: str
@@ -35,6 +36,7 @@ class StateTensor:
     kind: str
     dtype: str = "float"
     limit: int | None = None
+    every: int = 1
 
 
 class Op:

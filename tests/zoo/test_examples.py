@@ -12,6 +12,7 @@ EXAMPLES = sorted(file.stem for file in (HERE / "examples").glob("*.json"))
 DIFFERENT = {
     "glm-130b": "the released code norms first and ends in a norm; its head is tied",
     "idefics-9b": "the published model has norms on queries and keys",
+    "nsa-module": "the published module's gates have biases",
     "reformer-enwik8": "the published model has one hashed layer in four, not in two",
     "retnet-1.3b": "the paper's 1.3B has plain feed-forward layers and a tied head",
 }

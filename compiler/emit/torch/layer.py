@@ -88,18 +88,19 @@ def declared(shapes: dict[str, tuple[int, ...]], indent: str = "        ") -> li
 
 def cache_text(tensor: StateTensor) -> str:
     """An empty state tensor."""
-    dims = [_cache_dim(d, tensor.limit) for d in tensor.shape]
+    dims = [_cache_dim(d, tensor.limit, tensor.every) for d in tensor.shape]
     floors = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
     floor = floors.get(tensor.dtype)
     dtype = f", dtype=torch.promote_types(like.dtype, torch.{floor})" if floor else ""
     return f"like.new_zeros({', '.join(dims)}{dtype})"
 
 
-def _cache_dim(dim: int | str, limit: int | None) -> str:
+def _cache_dim(dim: int | str, limit: int | None, every: int) -> str:
     if dim == "B":
         return "batch"
     if dim == "T":
-        return "length" if limit is None else f"min(length, {limit})"
+        slots = "length" if every == 1 else f"-(-length // {every})"
+        return slots if limit is None else f"min({slots}, {limit})"
     return str(dim)
 
 
