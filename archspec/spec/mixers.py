@@ -161,13 +161,15 @@ Filter = Annotated[Modal, Choice("filter")]
 
 
 class LongConv(Owner):
-    """Hyena with a modal filter: x2·(h * (x1·v)) after a short convolution; x2, x1, v interleave by head."""
+    """Hyena with a modal filter: x2·(h * (x1·v)) after a short convolution; x2, x1, v interleave by head. The short
+    convolution has a bias; `bias` names the projections that have one too."""
 
     type: Literal["long_conv"] = "long_conv"
     filter: Filter
     d_conv: Size = 3
     n_heads: Size = 1
-    SHAPE: ClassVar = ("d_conv",)
+    bias: tuple[Literal["in", "out"], ...] = ()
+    SHAPE: ClassVar = ("d_conv", "bias")
 
 
 class ConvModule(Owner):

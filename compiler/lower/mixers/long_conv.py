@@ -8,7 +8,8 @@ from compiler.lower.pointwise import linear
 
 def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
     width, mask = s.width(h), s.capture("attention_mask")
-    x = s.b.node("mask_rows", linear(s, h, 3 * width, f"{home}.in", f"{at}.in", False), mask, at=f"{at}.kept")
+    x = linear(s, h, 3 * width, f"{home}.in", f"{at}.in", "in" in op.bias)
+    x = s.b.node("mask_rows", x, mask, at=f"{at}.kept")
     params = {role: f"{home}.conv.{role}" for role in ("weight", "bias")}
     x = s.b.node("causal_conv", x, at=f"{at}.conv", params=params, kind="conv", kernel=op.d_conv, bias=True)
     x = s.b.node(
@@ -23,4 +24,4 @@ def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
         "modal_conv", y, at=f"{at}.long", params={role: f"{path}.{role}" for role in ("poles", "residues", "skip")},
         kind="scan", order=op.filter.order, groups=op.filter.groups, at_least=s.at_least["scan"],
     )  # fmt: skip
-    return linear(s, s.b.node("mul", outer, y, at=f"{at}.gated"), width, f"{home}.out", f"{at}.out", False)
+    return linear(s, s.b.node("mul", outer, y, at=f"{at}.gated"), width, f"{home}.out", f"{at}.out", "out" in op.bias)
