@@ -69,9 +69,15 @@ class Scope:
         return (place, self.capture("positions")) if place else ()
 
     def at_queries(self, value: str) -> str:
-        """Rows of a value (B, S, ...) for the queries, where these stand at given places."""
-        place = self.stream_place(self.reading)
-        return self.b.node("take_rows", value, place, at=f"{value}.at_queries") if place else value
+        """Rows of a captured value (B, S, ...) for the queries, where these stand at given places."""
+        place = self.stream_places.get(self.reading, "")
+        if not place:
+            return value
+        name = f"{value}.at.{place}"
+        if name not in self.outer.types:  # before the layers, as no layer changes it
+            taken = self.outer.main.node("take_rows", self.outer.values[value], self.outer.values[place], at=name)
+            self.outer.offer(name, taken, self.outer.main.types[taken])
+        return self.capture(name)
 
     def segments(self, name: str, q: str, k: str) -> tuple[str, str]:
         """Segment ids of queries and of keys, an input of zeros unless given."""

@@ -3,7 +3,7 @@
 from typing import Any
 
 from compiler.lower.context import Scope
-from compiler.masks.facts import by_total, holds, input_names, label_names, pair_names
+from compiler.masks.facts import by_inputs, by_total, holds, input_names, label_names, pair_names
 
 
 def lowered(s: Scope, mask: Any, heads: int, at: str, content: bool = True) -> dict[str, Any]:
@@ -41,6 +41,8 @@ UNKNOWN = ("top_blocks", "random_blocks", "by_head")  # not one mask known befor
 
 def mask_inputs(s: Scope, mask: Any, q: str, k: str) -> tuple[list[str], list[str]]:
     """Names and values of the inputs that the mask reads: pairs (B, S, T) for `input` atoms, else rows (B, T)."""
+    if s.stream_places.get(s.reading) and not by_inputs(mask):
+        s.refuse("a mask by slots for queries that stand at given places", f"/stacks/{s.stack}")
     names = input_names(mask)
     total = s.type_of(s.capture("attention_mask")).shape[1] if names else 0
     pairs, keys = pair_names(mask), s.type_of(k).shape[2]

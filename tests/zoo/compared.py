@@ -65,8 +65,7 @@ PARITY = {
         "tests/parity/test_several_streams.py::test_longformer_rows_with_projections_of_their_own", "1e-4",
     ),
     "xlnet": Comparison(
-        "transformers XLNetLMHeadModel",
-        "tests/parity/test_several_streams.py::test_xlnet_with_permutation_and_targets", "1e-4",
+        "transformers XLNetLMHeadModel", "tests/parity/test_permutation.py::test_xlnet", "1e-4"
     ),
     "instructblip_qformer": Comparison(
         "transformers InstructBlipQFormerModel",

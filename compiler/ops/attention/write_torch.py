@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from compiler.emit.torch.masks import causal_window, is_full, looks_back, rule
+from compiler.emit.torch.masks import BLOCKS, causal_window, is_full, rule
 from compiler.emit.torch.writer import RUNTIME, Writer
 from compiler.ir.graph import Node
-from compiler.masks.facts import by_inputs
+from compiler.masks.facts import by_inputs, cache_limit, holds
+from compiler.ops.attention.torch_blocks import known, narrowed
 
 HELPERS = "compiler.ops.attention.torch_helpers"
 
@@ -14,24 +15,28 @@ HELPERS = "compiler.ops.attention.torch_helpers"
 def view(w: Writer, node: Node, key_mask: str, named: dict[str, str]) -> tuple[str, str, str]:
     """(span or "", mask, causal) expressions: what the node's queries see. `key_mask`: a value of the graph or "".
 
-    named: mask input -> value of the graph.
+    named: mask input -> value of the graph. Where blocks are drawn or chosen, this is the rest of the mask:
+    `narrowed` adds them.
     """
     mask = node.attrs["mask"]
     real = "{1}" if key_mask else "None"
     inputs = (w.stream, *([key_mask] if key_mask else []))
-    if node.attrs.get("cross"):
+    apart = w.type(node.inputs[0]).shape[2] != w.type(node.inputs[1]).shape[2]  # queries are rows of their own
+    if node.attrs.get("cross") or apart:
         if is_full(mask):
             return "", padding(w, key_mask), "False"
         seen = seen_by_inputs(w, mask, inputs, named)
         w.helper("given_mask", HELPERS)
         extra = ", empty_rows_see_all=True" if w.attr(node, "empty_rows") == "all" else ""
         return "", w.once("mask", f"given_mask({seen}, {real}, {{0}}{extra})", *inputs, *named.values()), "False"
-    causal, window = causal_window(mask)
+    if holds(mask, *BLOCKS) and not w.steps:
+        return "", "None", "False"
+    causal, window = causal_window(known(mask))
     fields = ""
     if w.steps:
-        limit = looks_back(mask)
+        limit = cache_limit(mask)
         fields += f", limit={limit}" if limit is not None else ""
-        if causal:
+        if causal and not named:
             fields += f", window={window}" if window is not None else ""
         elif named:
             raise NotImplementedError(f"a mask that reads inputs ({', '.join(named)}) in a model that steps")
@@ -44,8 +49,8 @@ def view(w: Writer, node: Node, key_mask: str, named: dict[str, str]) -> tuple[s
         return "", padding(w, key_mask), "False"
     places = "".join(f", {{{len(inputs) + i}}}" for i in range(len(named)))
     given = {name: f"given_{i}" for i, name in enumerate(named)}
-    sees = w.function("sees", ("i", "j", *given.values()), rule(mask, "i[-1] + 1", given)) if named else ""
-    text = f"lambda i, j: {sees}(i, j{places})" if named else f"lambda i, j: {rule(mask, 'i[-1] + 1', {})}"
+    sees = w.function("sees", ("i", "j", *given.values()), rule(mask, "j.shape[1]", given)) if named else ""
+    text = f"lambda i, j: {sees}(i, j{places})" if named else f"lambda i, j: {rule(mask, 'j.shape[1]', {})}"
     w.helper("visible_mask", f"{RUNTIME}.attention")
     extra = ", empty_rows_see_all=True" if w.attr(node, "empty_rows") == "all" else ""
     template = f"visible_mask({real}, {{0}}, {text}{extra})"
@@ -53,9 +58,9 @@ def view(w: Writer, node: Node, key_mask: str, named: dict[str, str]) -> tuple[s
 
 
 def seen_by_inputs(w: Writer, mask: Mapping[str, Any], inputs: tuple[str, ...], named: dict[str, str]) -> str:
-    """A template for what a mask over another stack shows: places {0}, ... are `inputs`, then the mask's own ones."""
+    """A template for what a mask over other rows shows: places {0}, ... are `inputs`, then the mask's own ones."""
     if not by_inputs(mask):
-        raise NotImplementedError("a mask over another stack that reads more than inputs")
+        raise NotImplementedError("a mask over rows other than the queries' own that reads more than inputs")
     return rule(mask, "", {name: f"{{{len(inputs) + i}}}" for i, name in enumerate(named)})
 
 
@@ -86,7 +91,8 @@ def core(w: Writer, node: Node, q: str, k: str, v: str, mask: str, causal: str) 
 def write(w: Writer, node: Node) -> None:
     names = w.attr(node, "mask_inputs")
     q = w.read(node, 0)
-    span, mask, causal = view(w, node, node.inputs[3], dict(zip(names, node.inputs[4:], strict=False)))
+    named = dict(zip(names, node.inputs[4:], strict=False))
+    span, mask, causal = view(w, node, node.inputs[3], named)
     if node.attrs.get("cross"):
         k, v = w.hold(node, 1), w.hold(node, 2)
     else:
@@ -96,6 +102,7 @@ def write(w: Writer, node: Node) -> None:
         keys, values = w.local("keys"), w.local("values")
         w.line(f"{keys}, {values} = {span}.keep({past[0]}, {k}), {span}.keep({past[1]}, {v})", "(B, G, K, D)")
         k, v = keys, values
+    mask, causal = narrowed(w, node, (q, k), node.inputs[3], named, (span, mask, causal))
     first, at, scale = 4 + len(names), w.attr(node, "bias_at"), float(node.attrs["scale"])
     biases = [w.variable(value) for value in node.inputs[first : first + len(at)]]
     for bias, where in zip(biases, at, strict=True):

@@ -8,5 +8,6 @@ FIELDS = ("by", "plus")
 
 def write(w: Writer, node: Node) -> str:
     by, plus = node.attrs["by"], node.attrs.get("plus", 0)
-    x = w.op("Mul", w.inputs[0], w.number(by)) if by != 1 else w.inputs[0]
-    return w.op("Add", x, w.number(plus)) if plus else x
+    number = w.whole if w.types[0].dtype == "int" else w.number
+    x = w.op("Mul", w.inputs[0], number(by)) if by != 1 else w.inputs[0]
+    return w.op("Add", x, number(plus)) if plus else x
