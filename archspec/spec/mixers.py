@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from archspec.spec.attention import Gate, InnerNorm, Projection, QkNorm
 from archspec.spec.masks import Causal, Full, Window
-from archspec.spec.node import Choice, Count, Flag, Node, Owner, PerHead, Positive, Real, Size, Whole, formula
+from archspec.spec.node import Choice, Count, Flag, Node, NonNegative, Owner, PerHead, Positive, Real, Size, Whole, formula
 from archspec.spec.norms import Activation, Norm
 from archspec.spec.positions import Position
 
@@ -37,7 +37,8 @@ class SoftmaxMap(Node):
 
 
 class RandomExp(Owner):
-    """Performer's positive random features (arXiv 2009.14794); the projection is stored."""
+    """Performer's positive random features (arXiv 2009.14794); the projection is stored. `key_max`: exponents of keys
+    are taken less their maximum over all tokens, or over those so far, which alone is causal."""
 
     type: Literal["random_exp"] = "random_exp"
     features: Size
@@ -79,10 +80,11 @@ class NotNormalised(Node):
 
 
 class KeySum(Node):
-    """The output is divided by q·(sum of keys) + eps."""
+    """The output is divided by q·(sum of keys) + eps, or with `eps_at` keys by q·(sum of keys + eps)."""
 
     type: Literal["key_sum"] = "key_sum"
-    eps: Positive = 1e-6
+    eps: NonNegative = 1e-6
+    eps_at: Literal["product", "keys"] = "product"
 
 
 Normalise = Annotated[NotNormalised | KeySum, Choice("normalise")]
@@ -200,15 +202,20 @@ class LshAttention(Owner):
 
 
 class HierarchicalAttention(Owner):
-    """H-Transformer-1D, arXiv 2107.11906."""
+    """H-Transformer-1D, arXiv 2107.11906: near keys one by one, far ones in groups that double from level to level.
+
+    `coarsest`: blocks left at the last level; with 4 the halves of a sequence do not meet, with 2 they do.
+    """
 
     type: Literal["hierarchical_attention"] = "hierarchical_attention"
     n_heads: Size
     d_head: Size = formula("=d_model/n_heads")
+    bias: tuple[Projection, ...] = ()
     block: Size
+    coarsest: Size = 4
     position: tuple[Position, ...] = ()
     mask: Annotated[Causal | Full, Choice("causal or full mask")] = Full()
-    SHAPE: ClassVar = ("n_heads", "d_head")
+    SHAPE: ClassVar = ("n_heads", "d_head", "bias")
 
 
 class Compress(Node):

@@ -99,6 +99,8 @@ def _lsh(op: LshAttention, around: Around) -> Problem:
 def _hierarchical(op: HierarchicalAttention, around: Around) -> Problem:
     if op.block % 2:
         return "block", f"found {op.block}; blocks are halved, so it must be even"
+    if op.coarsest < 2 or op.coarsest & (op.coarsest - 1):
+        return "coarsest", f"found {op.coarsest}; blocks come in pairs, so it must be a power of two, at least 2"
     return None
 
 
@@ -141,7 +143,7 @@ RULES: dict[type, tuple[Rule, ...]] = {
     LatentAttention: (distinct("bias"), _rope_within(lambda op: op.d_rope), _by_head),
     LinearAttention: (kv_heads, distinct("bias"), _no_scores, _rope_within(lambda op: op.d_key)),
     CompressSelectAttention: (kv_heads, _no_scores, _rope_within(lambda op: op.d_head), _compress_select),
-    HierarchicalAttention: (_no_scores, _rope_within(lambda op: op.d_head), _hierarchical),
+    HierarchicalAttention: (distinct("bias"), _no_scores, _rope_within(lambda op: op.d_head), _hierarchical),
     LshAttention: (_lsh,),
     SelectiveScan: (distinct("bias"),),
     Ssd: (distinct("bias"), _groups, _dt_limit),
