@@ -1,0 +1,133 @@
+"""The first transformer against torch.nn.Transformer: as published, and with that module's own defaults.
+
+Published: no biases in attention, no norm after the last layer, one table for both vocabularies and the head. The
+module's defaults: biases everywhere, a final norm after each stack, tables of their own.
+"""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from compiler.ir.program import Program
+from compiler.lower.program import lower
+from tests.emit_onnx.exact import emitted as onnx_package
+from tests.emit_torch.exact import cuts
+from tests.emit_torch.exact import emitted as torch_model
+from tests.parity.models import VOCAB, ids, redraw
+from tests.parity.targets import SIZES, meaning, near
+from tests.zoo.renaming import Table, part, renamed
+from tests.zoo.shrink import shrunk
+
+WIDTH, HEADS, HIDDEN, LAYERS = 32, 4, 64, 2
+
+
+class Translator(nn.Module):
+    """torch.nn.Transformer between scaled embeddings with sinusoids and a projection on the vocabulary."""
+
+    def __init__(self, published: bool) -> None:
+        super().__init__()
+        self.source = nn.Embedding(VOCAB, WIDTH)
+        self.target = self.source if published else nn.Embedding(VOCAB, WIDTH)
+        fields: dict[str, Any] = {"dropout": 0.0, "batch_first": True, "layer_norm_eps": 1e-6 if published else 1e-5}
+        custom: dict[str, Any] = {}
+        if published:
+            encoder = nn.TransformerEncoderLayer(WIDTH, HEADS, HIDDEN, **fields)
+            decoder = nn.TransformerDecoderLayer(WIDTH, HEADS, HIDDEN, **fields)
+            custom["custom_encoder"] = nn.TransformerEncoder(encoder, LAYERS, enable_nested_tensor=False)
+            custom["custom_decoder"] = nn.TransformerDecoder(decoder, LAYERS)
+        self.core = nn.Transformer(WIDTH, HEADS, LAYERS, LAYERS, HIDDEN, **fields, **custom)
+        self.head = nn.Linear(WIDTH, VOCAB, bias=not published)
+        if published:
+            self.head.weight = self.source.weight
+        redraw(self)
+        if published:  # attention without biases
+            for name, weight in self.named_parameters():
+                if "attn" in name and "bias" in name:
+                    nn.init.zeros_(weight)
+
+    def placed(self, table: nn.Embedding, tokens: Tensor) -> Tensor:
+        rate = 10000.0 ** (-torch.arange(0, WIDTH, 2) / WIDTH)
+        angle = torch.arange(tokens.shape[1])[:, None] * rate
+        return table(tokens) * math.sqrt(WIDTH) + torch.stack([angle.sin(), angle.cos()], -1).flatten(1)
+
+    def forward(self, source: Tensor, target: Tensor, real: Tensor, real_target: Tensor) -> Tensor:
+        later = torch.ones(target.shape[1], target.shape[1], dtype=torch.bool).triu(1)
+        h = self.core(
+            self.placed(self.source, source), self.placed(self.target, target), tgt_mask=later,
+            src_key_padding_mask=~real, memory_key_padding_mask=~real, tgt_key_padding_mask=~real_target,
+        )  # fmt: skip
+        logits: Tensor = self.head(h)
+        return logits
+
+
+def rows(name: str) -> Any:
+    return part(name, of=3, names=("q", "k", "v"))
+
+
+def attention(ours: str, theirs: str) -> Table:
+    return {
+        ours + r"\.([qkv])\.weight": rows(theirs + ".in_proj_weight"),
+        ours + r"\.([qkv])\.bias": rows(theirs + ".in_proj_bias"),
+        ours + r"\.o\.(weight|bias)": theirs + r".out_proj.\2",
+    }
+
+
+TABLE: Table = {
+    r"vocab\.weight": "source.weight",
+    r"encoder\.text\.tokens\.weight": "source.weight",
+    r"decoder\.target\.tokens\.weight": "target.weight",
+    r"head\.logits\.(weight|bias)": r"head.\1",
+    r"(\w+)\.final_norm\.(weight|bias)": r"core.\1.norm.\2",
+    **attention(r"encoder\.(\d+)\.attention", r"core.encoder.layers.\1.self_attn"),
+    **attention(r"decoder\.(\d+)\.attention", r"core.decoder.layers.\1.self_attn"),
+    **attention(r"decoder\.(\d+)\.attention_2", r"core.decoder.layers.\1.multihead_attn"),
+    r"(\w+)\.(\d+)\.mlp\.up\.(weight|bias)": r"core.\1.layers.\2.linear1.\3",
+    r"(\w+)\.(\d+)\.mlp\.down\.(weight|bias)": r"core.\1.layers.\2.linear2.\3",
+    r"(\w+)\.(\d+)\.attention\.sum_norm\.(weight|bias)": r"core.\1.layers.\2.norm1.\3",
+    r"decoder\.(\d+)\.attention_2\.sum_norm\.(weight|bias)": r"core.decoder.layers.\1.norm2.\2",
+    r"encoder\.(\d+)\.mlp\.sum_norm\.(weight|bias)": r"core.encoder.layers.\1.norm2.\2",
+    r"decoder\.(\d+)\.mlp\.sum_norm\.(weight|bias)": r"core.decoder.layers.\1.norm3.\2",
+}
+
+
+def program_of(published: bool) -> Program:
+    layers = [{"repeat": LAYERS, "of": ["main"]}]
+    sizes: dict[str, Any] = {"vocab_size": VOCAB, "max_length": 64, "d_model": WIDTH, "n_heads": HEADS, "d_ff": HIDDEN}
+    name = "transformer-base" if published else "transformer-base-torch"
+    return lower(shrunk(name, {"encoder": layers, "decoder": layers}, sizes))
+
+
+def given() -> dict[str, Tensor]:
+    """Sources padded on the right; targets padded on the right, so that positions stay those of the slots."""
+    inputs = {"input_ids": ids(2, 13), "decoder_input_ids": ids(2, 11, seed=1)}
+    masks = {name: torch.ones_like(tokens) for name, tokens in inputs.items()}
+    masks["input_ids"][1, -4:] = 0
+    masks["decoder_input_ids"][0, -3:] = 0
+    return {**inputs, **{name.replace("input_ids", "attention_mask"): mask for name, mask in masks.items()}}
+
+
+@pytest.mark.parametrize("published", [True, False], ids=["as published", "the module's defaults"])
+@torch.no_grad()
+def test_torch_transformer(published: bool, tmp_path: Path) -> None:
+    theirs, program, inputs = Translator(published).eval(), program_of(published), given()
+    source, target = inputs["input_ids"], inputs["decoder_input_ids"]
+    mask, real = inputs["attention_mask"], inputs["decoder_attention_mask"].bool()
+    expected = theirs(source, target, mask.bool(), real)
+    weights = renamed(program.parameter_paths(), dict(theirs.state_dict()), TABLE)
+    near(meaning(program, weights, inputs), expected, real)
+    model = torch_model(program, weights, tmp_path / "torch")
+    near(model(**inputs), expected, real)
+    for sizes in SIZES:
+        state = model.new_state(2, target.shape[1], model.encode(source, mask))
+        steps = []
+        for at in cuts(target.shape[1], sizes):
+            logits, state = model.step(target[:, at], state, inputs["decoder_attention_mask"][:, at])
+            steps.append(logits)
+        near(torch.cat(steps, 1), expected, real)
+    for runtime in ("ort", "portable"):
+        package, _ = onnx_package(program, weights, tmp_path / runtime, runtime=runtime)
+        near(package.forward(inputs), expected, real)
