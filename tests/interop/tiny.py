@@ -41,6 +41,9 @@ def redraw(model: torch.nn.Module) -> None:
     for name, p in model.named_parameters():
         if not p.requires_grad:  # sinusoids kept as a table
             continue
+        if name.endswith(("time_decay", "time_first")) or "time_mix" in name:
+            p.add_(0.1 * torch.randn(p.shape, generator=torch.Generator().manual_seed(zlib.crc32(name.encode()))))
+            continue
         noise = torch.randn(p.shape, generator=torch.Generator().manual_seed(zlib.crc32(name.encode())))
         p.copy_(
             1 + 0.1 * noise
@@ -140,6 +143,24 @@ def mamba2(**changes: Any) -> Case:
 def jamba(**changes: Any) -> Case:
     fields = DECODER | JAMBA | changes
     return Case("JambaForCausalLM", "JambaConfig", "JambaModel", fields)
+
+
+def rwkv(**changes: Any) -> Case:
+    fields = {"hidden_size": 32, "num_hidden_layers": 3, "context_length": 64} | changes
+    return Case("RwkvForCausalLM", "RwkvConfig", "RwkvModel", fields)
+
+
+def minimax(**changes: Any) -> Case:
+    fields = DECODER | {"head_dim": 16, "num_local_experts": 4, "block_size": 4} | changes
+    return Case("MiniMaxForCausalLM", "MiniMaxConfig", "MiniMaxModel", fields)
+
+
+def switch(**changes: Any) -> Case:
+    sizes = {"d_model": 32, "d_kv": 12, "d_ff": 48, "num_layers": 2, "num_decoder_layers": 4, "num_heads": 4,
+             "num_sparse_encoder_layers": 1, "num_sparse_decoder_layers": 2, "num_experts": 2, "expert_capacity": 4,
+             "relative_attention_num_buckets": 8, "relative_attention_max_distance": 10}  # fmt: skip
+    kind = "SwitchTransformers"
+    return Case(f"{kind}ForConditionalGeneration", f"{kind}Config", f"{kind}Model", sizes | changes)
 
 
 def gpt2(**changes: Any) -> Case:
@@ -254,6 +275,20 @@ CASES = {
     "deepseek_v2 lite": deepseek_v2(topk_method="greedy", q_lora_rank=None),
     "deepseek_v3": deepseek_v3(rope_parameters=SECOND_GAIN),
     "deepseek_v3 in halves": deepseek_v3(rope_interleave=False, norm_topk_prob=False, n_shared_experts=2),
+    "minimax": minimax(
+        full_attn_alpha_factor=1.5, linear_attn_beta_factor=0.5, mlp_alpha_factor=2, mlp_beta_factor=0.8
+    ),
+    "minimax with a window": minimax(
+        sliding_window=5, layer_types=["linear_attention", "linear_attention", "full_attention"]
+    ),
+    "rwkv": rwkv(rescale_every=0),
+    "rwkv rescaled, tied": rwkv(
+        rescale_every=1,
+        layer_norm_epsilon=1e-3,
+        attention_hidden_size=32,
+        intermediate_size=48,
+        tie_word_embeddings=True,
+    ),
     "mamba": mamba(),
     "mamba with biases, untied": mamba(use_bias=True, use_conv_bias=False, tie_word_embeddings=False, expand=3),
     "mamba2": mamba2(),
@@ -292,6 +327,10 @@ CASES = {
     "t5": t5(),
     "t5 gated": t5(feed_forward_proj="gated-silu"),
     "t5 flan": t5(feed_forward_proj="gated-gelu", tie_word_embeddings=False),
+    "switch_transformers": switch(),
+    "switch_transformers untied, all sparse": switch(
+        num_sparse_encoder_layers=2, num_sparse_decoder_layers=4, router_bias=True, tie_word_embeddings=False
+    ),
     "bart": bart(),
     "mbart": bart("MBart", "MBartForConditionalGeneration", scale_embedding=True),
     "marian": bart("Marian", "MarianMTModel", pad_token_id=0, scale_embedding=True, activation_function="swish"),

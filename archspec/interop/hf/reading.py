@@ -1,11 +1,14 @@
 """Reading a resolved spec on the way back to config.json: what must be there, of which type."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from archspec.interop.hf.activations import SPELLINGS
 from archspec.interop.hf.family import CannotSay
 from archspec.spec import Resolved
-from archspec.spec.types import Branch, LinearLogits
+from archspec.spec.resolved import Layer
+from archspec.spec.types import Branch, LinearLogits, Parallel
 
 T = TypeVar("T")
 
@@ -21,6 +24,28 @@ def expect(kind: type[T], value: Any, what: str) -> T:
 def operator(step: Any, kind: type[T]) -> T:
     """The op of a plain branch."""
     return expect(kind, expect(Branch, step, "a step").op, "the operator")
+
+
+def all_of(resolved: Resolved, kind: type[T], stack: str = "") -> list[T]:
+    """The ops of this type in a stack (the output one), layer by layer, parallel branches too; at least one."""
+    found: list[T] = []
+    chosen = resolved.stacks[stack or resolved.output]
+    for layer in chosen.layers:
+        for step in chosen.bodies[layer.body]:
+            branches = step.parallel if isinstance(step, Parallel) else (step,)
+            found += [branch.op for branch in branches if isinstance(branch, Branch) and isinstance(branch.op, kind)]
+    if not found:
+        raise CannotSay(f"there is {kind.__name__} in {stack or resolved.output}")
+    return found
+
+
+def keeping(resolved: Resolved, wanted: Callable[[Layer], bool]) -> Resolved:
+    """The same with only these layers of the output stack; at least one."""
+    stack = resolved.stacks[resolved.output]
+    layers = tuple(layer for layer in stack.layers if wanted(layer))
+    if not layers:
+        raise CannotSay("some layers are of the family's main kind")
+    return replace(resolved, stacks={**resolved.stacks, resolved.output: replace(stack, layers=layers)})
 
 
 def is_tied(resolved: Resolved) -> bool:

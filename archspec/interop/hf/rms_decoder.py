@@ -83,10 +83,11 @@ def read(config: Config, defaults: Defaults, **differences: Any) -> Decoder:
         raise config.fail("num_key_value_heads", f"{n_kv_heads} does not divide num_attention_heads = {n_heads}")
     max_length = config.integer("max_position_embeddings", defaults.max_length)
     n_layers = config.layers("num_hidden_layers", defaults.n_layers)
+    rest: dict[str, Any] = {"windows": (None,) * n_layers, "tied": config.flag("tie_word_embeddings", False)}
     if "activation" not in differences:
-        differences["activation"] = config.word("hidden_act", "silu", ACTIVATIONS)
+        rest["activation"] = config.word("hidden_act", "silu", ACTIVATIONS)
     if "rope" not in differences:
-        differences["rope"] = read_rope(config, max_length, d_head, theta=defaults.theta)
+        rest["rope"] = read_rope(config, max_length, d_head, theta=defaults.theta)
     return Decoder(
         vocab_size=config.integer("vocab_size", defaults.vocab_size),
         max_length=max_length,
@@ -96,7 +97,7 @@ def read(config: Config, defaults: Defaults, **differences: Any) -> Decoder:
         n_kv_heads=n_kv_heads,
         d_head=d_head,
         eps=config.number("rms_norm_eps", defaults.eps),
-        **{"windows": (None,) * n_layers, "tied": config.flag("tie_word_embeddings", False)} | differences,
+        **rest | differences,
     )
 
 
@@ -200,13 +201,13 @@ def measure(resolved: Resolved, mlp: GatedMlp | None = None) -> Decoder:
         windows=windows,
         attention_bias=tuple(attention.bias),
         mlp_bias=bool(mlp.bias),
-        qk_norm=attention.qk_norm and attention.qk_norm.scope,
+        qk_norm=None if attention.qk_norm is None else attention.qk_norm.scope,
         norms="before" if first.out_norm is None else "both" if first.pre_norm else "after",
         gain=final_norm.gain,
-        local_rope=local_rope and write_rope(local_rope, attention.d_head),
+        local_rope=None if local_rope is None else write_rope(local_rope, attention.d_head),
         query_scale=None if isclose(query_scale, attention.d_head) else float(f"{query_scale:.12g}"),
         softcap=attention.softcap,
-        logit_softcap=resolved.head and expect(LinearLogits, resolved.head.logits, "the head").softcap,
+        logit_softcap=None if resolved.head is None else expect(LinearLogits, resolved.head.logits, "the head").softcap,
         scaled_words=words.scale != 1,
         sinks=bool(attention.extra_keys),
     )

@@ -76,7 +76,14 @@ def _activation(config: Config) -> tuple[str, bool]:
 
 
 def to_spec(config: Config, head: HeadKind) -> dict[str, Any]:
-    m = read(config)
+    return spec(read(config), head)
+
+
+def tensors(config: Config, head: HeadKind) -> TensorMap:
+    return names(read(config), head, "DenseReluDense")
+
+
+def spec(m: T5, head: HeadKind) -> dict[str, Any]:
     out: dict[str, Any] = {
         "vocab_size": m.vocab_size,
         **({} if m.max_length is None else {"max_length": m.max_length}),
@@ -111,14 +118,14 @@ def _stack(m: T5, name: str) -> dict[str, Any]:
     }
 
 
-def tensors(config: Config, head: HeadKind) -> TensorMap:
-    m = read(config)
+def names(m: T5, head: HeadKind, mlp: str) -> TensorMap:
+    """`mlp` is the attribute that holds the matrices of the feed-forward sublayer."""
     shared = Stored("shared.weight")
     recipes: dict[str, Recipe] = {"vocab.weight": shared}
     for stack, n_layers in m.layers.items():
         first = f"{stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight"
         recipes[f"{stack}_bias.weight"] = Stored(first)
-        recipes |= per_layer(n_layers, _layer(m, stack))
+        recipes |= per_layer(n_layers, _layer(m, stack, mlp))
         recipes[f"{stack}.final_norm.weight"] = Stored(f"{stack}.final_layer_norm.weight")
     copies = {f"{stack}.embed_tokens.weight": shared.name for stack in m.layers}
     if head == "tokens" and m.tied:
@@ -130,44 +137,47 @@ def tensors(config: Config, head: HeadKind) -> TensorMap:
     return TensorMap(recipes, unread=unread if head == "tokens" else (*unread, "lm_head.weight"), copies=copies)
 
 
-def _layer(m: T5, stack: str) -> dict[str, Recipe]:
+def _layer(m: T5, stack: str, name: str) -> dict[str, Recipe]:
     """Sublayers are numbered: attention, in the decoder cross-attention, MLP."""
     ours, theirs = f"{stack}.{{}}", f"{stack}.block.{{}}.layer"
     sublayers = {"attention": "SelfAttention"}
     if stack == "decoder":
         sublayers["attention_2"] = "EncDecAttention"
     out: dict[str, Recipe] = {}
-    for i, (path, name) in enumerate(sublayers.items()):
+    for i, (path, attention) in enumerate(sublayers.items()):
         out[f"{ours}.{path}.pre_norm.weight"] = Stored(f"{theirs}.{i}.layer_norm.weight")
         for part in "qkvo":
-            out[f"{ours}.{path}.{part}.weight"] = Stored(f"{theirs}.{i}.{name}.{part}.weight")
+            out[f"{ours}.{path}.{part}.weight"] = Stored(f"{theirs}.{i}.{attention}.{part}.weight")
     mlp = f"{ours}.{'gated_mlp' if m.gated else 'mlp'}"
     last = f"{theirs}.{len(sublayers)}"
     parts = {"gate": "wi_0", "up": "wi_1", "down": "wo"} if m.gated else {"up": "wi", "down": "wo"}
     out[f"{mlp}.pre_norm.weight"] = Stored(f"{last}.layer_norm.weight")
-    return out | {
-        f"{mlp}.{part}.weight": Stored(f"{last}.DenseReluDense.{name}.weight") for part, name in parts.items()
-    }
+    return out | {f"{mlp}.{part}.weight": Stored(f"{last}.{name}.{matrix}.weight") for part, matrix in parts.items()}
 
 
 def to_config(resolved: Resolved) -> dict[str, Any]:
+    return measured(resolved, None)
+
+
+def measured(resolved: Resolved, mlp: Mlp | None) -> dict[str, Any]:
+    """The fields that the spec determines; `mlp` stands for that of each layer where there may be experts instead."""
     if set(resolved.stacks) != {"encoder", "decoder"} or resolved.output != "decoder":
         raise CannotSay("there are two stacks, encoder and decoder")
     encoder, decoder = resolved.stacks["encoder"], resolved.stacks["decoder"]
     if not encoder.layers or len(encoder.bodies[0]) != 2:
         raise CannotSay("a layer of the encoder is one attention and one MLP")
     attention = operator(encoder.bodies[0][0], Attention)
-    mlp = operator(encoder.bodies[0][1], object)
-    if not isinstance(mlp, (Mlp, GatedMlp)) or len(attention.position) != 1:
+    feed = mlp or operator(encoder.bodies[0][1], object)
+    if not isinstance(feed, (Mlp, GatedMlp)) or len(attention.position) != 1:
         raise CannotSay("there is an MLP, and one kind of position")
     distance = expect(LogBuckets, expect(RelativeBias, attention.position[0], "the position").distance, "the distance")
-    gated, name = isinstance(mlp, GatedMlp), spelling(mlp.activation)
+    gated, name = isinstance(feed, GatedMlp), spelling(feed.activation)
     length = {} if resolved.max_length is None else {"n_positions": resolved.max_length}
     return length | {
         "vocab_size": resolved.vocab_size,
         "d_model": encoder.d_model,
         "d_kv": attention.d_head,
-        "d_ff": mlp.d_ff,
+        "d_ff": feed.d_ff,
         "num_layers": len(encoder.layers),
         "num_decoder_layers": len(decoder.layers),
         "num_heads": attention.n_heads,
