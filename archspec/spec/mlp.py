@@ -75,8 +75,11 @@ class AsScored(Node):
 
 
 class SumToOne(Node):
+    """Weights divided by their sum + eps: of all chosen experts, or of those in which the token found a place."""
+
     type: Literal["sum_to_one"] = "sum_to_one"
     eps: NonNegative = 0
+    of: Literal["chosen", "placed"] = "chosen"
 
 
 class SoftmaxSelected(Node):

@@ -17,6 +17,9 @@ CASES: dict[str, dict[str, Any]] = {
     "threshold takes no place": {
         "top_k": 3, "capacity": FACTOR, "weights": "sum_to_one", "later_choices": {"type": "threshold", "above": 0.3}
     },
+    "what is left is shared": {
+        "top_k": 2, "capacity": TOKENS, "weights": {"type": "sum_to_one", "of": "placed"}, "scale": 1.5
+    },
     "factor": {"top_k": 2, "capacity": FACTOR},
     "factor of a batch": {"top_k": 2, "capacity": {**FACTOR, "over": "batch"}},
     "fraction": {"top_k": 1, "capacity": {"type": "fraction", "fraction": 0.3}},

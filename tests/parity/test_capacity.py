@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from transformers import SwitchTransformersConfig, SwitchTransformersForConditionalGeneration
 
+from archspec.spec import load_spec, resolve
 from compiler import ops
 from compiler.lower.program import lower
 from compiler.ops.context import Context
@@ -69,6 +70,7 @@ def mixture(router: dict[str, Any], **more: Any) -> dict[str, Any]:
         {"top_k": 2, "capacity": TOKENS, "weights": "sum_to_one"},
         {"top_k": 2, "capacity": FACTOR, "later_choices": {"type": "threshold", "above": 0.35}},
         {"top_k": 1, "capacity": FRACTION},
+        {"top_k": 2, "capacity": TOKENS, "weights": {"type": "sum_to_one", "of": "placed"}, "scale": 1.5},
         {"top_k": 2, "later_choices": {"type": "threshold", "above": 0.2}},
     ],
 )
@@ -91,6 +93,25 @@ def test_gain_inside_experts(kind: str, tmp_path: Path) -> None:
         )
         > 1e-3
     )
+
+
+@pytest.mark.parametrize("capacity", [{"type": "fraction", "fraction": 1}, {"type": "factor", "factor": 4}])
+def test_places_for_all_are_no_limit(capacity: dict[str, Any]) -> None:
+    """Nothing is counted then, so the model can step."""
+    for over in ("sequence", "batch"):
+        program = lower(resolve(load_spec(mixture({"top_k": 2, "capacity": {**capacity, "over": over}}))))
+        assert not any(node.op == "limit_choices" for graph in program.graphs() for node in graph.nodes)
+    fewer = lower(resolve(load_spec(mixture({"top_k": 2, "capacity": {"type": "factor", "factor": 3.9}}))))
+    assert any(node.op == "limit_choices" for graph in fewer.graphs() for node in graph.nodes)
+
+
+def test_what_is_left_is_shared() -> None:
+    """A token with one place left gives that expert all weight, one with none gives nothing."""
+    weights, index = torch.tensor([[[0.6, 0.2]] * 4]), torch.tensor([[[0, 1], [0, 1], [0, 2], [0, 2]]])
+    fields = {"n_experts": 3, "top_k": 2, "capacity": {"type": "tokens", "per_expert": 1}, "share": 0}
+    (found,) = ops.meaning("limit_choices").run([weights, index], {}, fields, Context())
+    expected = torch.tensor([[[0.75, 0.25], [0, 0], [0, 1], [0, 0]]])
+    torch.testing.assert_close(found, expected)
 
 
 def test_only_first_choices_of_fixed_places_can_step() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 from compiler.lower.context import Scope
 from compiler.lower.mixers import gated_mlp, mlp
 from compiler.lower.pointwise import linear
+from compiler.ops.limit_choices.shape import never_full
 
 
 def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
@@ -28,23 +29,31 @@ def chosen(s: Scope, op: Any, h: str, home: str, at: str) -> str:
     if expert.inner_norm is not None and expert.inner_norm.type != "gain":
         s.refuse(f"a norm {expert.inner_norm.type!r} inside an expert", at)
     above = router.later_choices.above if router.later_choices.type == "threshold" else None
-    if router.weigh == "input" and (router.capacity is not None or above is not None):
-        s.refuse("choices that are dropped where weights multiply inputs", at)
     logits = linear(s, h, op.n_experts, f"{home}.router", f"{at}.router.logits", router.bias, "router")
     groups = router.groups
     kept = {"groups": groups.count, "groups_keep": groups.keep, "groups_score": groups.score} if groups else {}
+    capacity, ways = router.capacity.model_dump(mode="json") if router.capacity else None, router.weights
+    if capacity is not None and never_full(capacity, op.n_experts):
+        capacity = None
+    dropping = capacity is not None or above is not None
+    if router.weigh == "input" and dropping:
+        s.refuse("choices that are dropped where weights multiply inputs", at)
+    later = dropping and ways.type == "sum_to_one" and ways.of == "placed"  # divided when it is known what is left
     weights = s.b.node(
         "router", logits, at=f"{at}.router", outputs=("weights", "index"), kind="norm",
         params={"select_bias": f"{home}.router.select_bias"} if router.select_bias else {},
         top_k=router.top_k, score=router.score, select_bias=router.select_bias,
-        weights=router.weights.type, eps=getattr(router.weights, "eps", 0), scale=router.scale,
+        weights="as_scored" if later else ways.type, eps=0 if later else getattr(ways, "eps", 0),
+        scale=1 if later else router.scale,
         at_least=s.at_least["router"], **kept,
     )  # fmt: skip
     index = weights.replace(".weights", ".index")
-    if router.capacity is not None or above is not None:
-        capacity = router.capacity.model_dump(mode="json") if router.capacity is not None else None
+    if dropping:
         fields = {"n_experts": op.n_experts, "top_k": router.top_k, "capacity": capacity, "above": above}
+        fields |= {"share": ways.eps} if later else {}
         weights = s.b.node("limit_choices", weights, index, at=f"{at}.router.placed", **fields)
+        if later and router.scale != 1:
+            weights = s.b.node("scale", weights, at=f"{at}.router.scaled", by=router.scale)
     gated = expert.type == "gated_mlp"
     roles = ["gate", "up", "down"] if gated else ["up", "down"]
     params = {role: f"{home}.experts.{role}.weight" for role in roles}

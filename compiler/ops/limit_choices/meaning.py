@@ -9,13 +9,20 @@ from compiler.ops.limit_choices.shape import places
 
 
 def run(inputs: list[Tensor], params: dict[str, Tensor], attrs: Attrs, ctx: Context) -> tuple[Tensor, ...]:
-    weights, index = inputs
+    weights = _placed(inputs[0], inputs[1], attrs)
+    if (share := attrs.get("share")) is not None:
+        total = weights.sum(-1, keepdim=True) + share
+        weights = weights / total.masked_fill(total == 0, 1)
+    return (weights,)
+
+
+def _placed(weights: Tensor, index: Tensor, attrs: Attrs) -> Tensor:
     capacity, above = attrs.get("capacity"), attrs.get("above")
     if above is not None:
         later = torch.arange(weights.shape[-1]) > 0
         weights = weights.masked_fill(later & (weights <= above), 0.0)
     if capacity is None:
-        return (weights,)
+        return weights
     shape = weights.shape
     if capacity.get("over", "sequence") == "batch":
         weights, index = weights.flatten(0, 1)[None], index.flatten(0, 1)[None]
@@ -29,4 +36,4 @@ def run(inputs: list[Tensor], params: dict[str, Tensor], attrs: Attrs, ctx: Cont
         fits = (asks * (taken + asks.cumsum(1) <= limit)).sum(-1)
         kept.append(weights[..., choice] * fits)
         taken = taken + asks.sum(1, keepdim=True)
-    return (torch.stack(kept, -1).reshape(shape),)
+    return torch.stack(kept, -1).reshape(shape)

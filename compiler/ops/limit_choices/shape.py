@@ -3,8 +3,9 @@
 `above`: a choice after the first is dropped unless its weight is greater, and takes no place (GShard's threshold).
 `capacity`: places in each expert, given out in sequence order, to first choices before second ones: "tokens"
 {per_expert}, "factor" {factor, min} (max(min, factor·tokens/experts), at most all tokens; GShard, arXiv 2006.16668),
-"fraction" {fraction} (of the tokens, rounded up). `over` "sequence" or "batch": the tokens that compete. A dropped
-choice keeps its index and has weight 0.
+"fraction" {fraction} (of the tokens, rounded up). `over` "sequence" or "batch": the tokens that compete, padding too. A
+dropped choice keeps its index and has weight 0. `share`: the weights left over are divided by their sum + `share`
+(NLLB, arXiv 2207.04672, in fairseq's code); None: they are not.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from compiler.ops.base import REQUIRED, Attrs, Op, StateTensor
 class LimitChoices(Op):
     name = "limit_choices"
     saves = ()
-    fields = {"n_experts": REQUIRED, "top_k": REQUIRED, "capacity": None, "above": None}
+    fields = {"n_experts": REQUIRED, "top_k": REQUIRED, "capacity": None, "above": None, "share": None}
     n_inputs = (2, 2)
 
     def check(self, inputs: Sequence[TensorType], attrs: Attrs) -> str | None:
@@ -38,6 +39,12 @@ class LimitChoices(Op):
         if capacity.get("over", "sequence") == "batch":
             return "tokens of all sequences compete for the places in an expert"
         return None if attrs["top_k"] == 1 else "second choices get their places after all first ones"
+
+
+def never_full(capacity: Attrs, experts: int) -> bool:
+    """Is there a place for every token in each expert, however they choose? (None chooses an expert twice.)"""
+    whole = {"fraction": 1, "factor": experts}
+    return capacity["type"] in whole and bool(capacity[capacity["type"]] >= whole[capacity["type"]])
 
 
 def places(capacity: Attrs, tokens: int, experts: int) -> int:

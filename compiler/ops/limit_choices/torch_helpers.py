@@ -12,6 +12,12 @@ def drop_weak(weights: Tensor, above: float) -> Tensor:
     return weights.masked_fill(weak, 0.0)
 
 
+def share_out(weights: Tensor, eps: float) -> Tensor:
+    """Weights (B, S, K) divided by their sum; those that are all 0 stay so."""
+    total = weights.sum(-1, keepdim=True) + eps
+    return weights / total.masked_fill(total == 0, 1)
+
+
 def give_places(
     weights: Tensor, index: Tensor, experts: int, limit: int, taken: Tensor | None = None, drop_zero: bool = False
 ) -> Tensor:

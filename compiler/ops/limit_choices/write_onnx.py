@@ -11,10 +11,20 @@ from compiler.ir.types import TensorType
 from compiler.ops.base import Attrs
 from compiler.ops.limit_choices.shape import OP
 
-FIELDS = ("n_experts", "top_k", "capacity", "above")
+FIELDS = ("n_experts", "top_k", "capacity", "above", "share")
 
 
 def write(w: Writer, node: Node) -> str:
+    weights, share = _placed(w, node), node.attrs.get("share")
+    if share is None:
+        return weights
+    total = w.op("Add", w.op("ReduceSum", weights, w.ints(-1), keepdims=1), w.number(share))
+    some = w.op("Where", w.op("Equal", total, w.number(0.0)), w.number(1.0), total)
+    return w.op("Div", weights, some)
+
+
+def _placed(w: Writer, node: Node) -> str:
+    """The weights of choices that found a place, 0 for the others."""
     weights, index = w.inputs
     capacity, above, k = node.attrs.get("capacity"), node.attrs.get("above"), node.attrs["top_k"]
     real = ""
