@@ -12,7 +12,7 @@ def modal_conv(x: Tensor, poles: Tensor, residues: Tensor, skip: Tensor, modes: 
     """
     wide, new, each = torch.promote_types(x.dtype, torch.float32), x.shape[1], x.shape[-1] // len(poles)
     pole, residue = (
-        torch.view_as_complex(part.to(wide).contiguous()).repeat_interleave(each, 0) for part in (poles, residues)
+        torch.complex(*part.to(wide).unbind(-1)).repeat_interleave(each, 0) for part in (poles, residues)
     )  # (C, order)
     given = x.to(wide).transpose(1, 2)  # (B, C, S)
     powers = pole[..., None] ** torch.arange(new + 1, device=x.device)  # (C, order, S + 1)
