@@ -111,6 +111,10 @@ PARITY = {
     "stripedhyena": Comparison(
         "stripedhyena 0.2.2, its flash-attn replaced", "tests/parity/test_hyena.py::test_model_is_stripedhyena", "1e-4"
     ),
+    "transformer": Comparison(
+        "torch.nn.Transformer, as published and with its own defaults",
+        "tests/parity/test_transformer_base.py::test_torch_transformer", "1e-4",
+    ),
     "retnet": Comparison(
         "torchscale 0.3.0 RetNetDecoder: parallel, chunkwise, recurrent",
         "tests/parity/test_retention.py::test_all_forms", "1e-4",
