@@ -125,7 +125,8 @@ OP: dict[str, Any] = {
 VARIANTS: dict[str, dict[str, Any]] = {
     "plain": {},
     "each head selects": {"select": {"block": 4, "count": 1}, "n_kv_heads": 4},
-    "no learned keys": {"compress": {"block": 6, "stride": 3, "activation": "identity"}, "select": {"block": 6, "count": 2}},
+    "no learned keys": {"compress": {"block": 6, "stride": 3, "activation": "identity"},
+                        "select": {"block": 6, "count": 2}},
     "blocks of one": {"compress": {"block": 1, "stride": 1}, "select": {"block": 3, "count": 2}},
     "all blocks selected": {"compress": {"block": 8, "stride": 4, "activation": "gelu", "learned_keys": 2},
                             "select": {"block": 8, "count": 99, "share": "kv_group"}},
@@ -198,8 +199,6 @@ def test_state_is_as_declared(tmp_path: Path) -> None:
     for length in (3, 40, 41):
         state = model.new_state(1, length)
         held = sum(t.numel() * t.element_size() for layer in state.caches for t in layer)
-        tails = sum(t.numel() * t.element_size() for layer in state.caches for t in layer if t.shape[2] == 3)
-        found = cost(resolve(load_spec(document)), context=length).cache.at_context
-        assert found == held, (length, tails)
+        assert cost(resolve(load_spec(document)), context=length).cache.at_context == held
     shapes = [tuple(t.shape) for t in state.caches[0]]
     assert shapes == [(1, 2, 21, 4), (1, 2, 3, 4)] * 2 + [(1, 2, 41, 4)] * 2 + [(1, 2, 5, 4)] * 2

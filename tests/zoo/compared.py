@@ -147,6 +147,12 @@ PARITY = {
     "deepnorm_dec": Comparison(
         "torchscale 0.3.0 Decoder with xPos", "tests/parity/test_deepnorm.py::test_decoder_with_xpos", "1e-4"
     ),
+    "nsa": Comparison(
+        "native-sparse-attention-pytorch 0.2.3", "tests/parity/test_nsa.py::test_is_the_package", "1e-4"
+    ),
+    "hierarchical_h1d": Comparison(
+        "h-transformer-1d 0.1.9", "tests/parity/test_hierarchical.py::test_is_the_package", "1e-4"
+    ),
     "memorizing_knn": Comparison(
         "dense attention", "tests/parity/test_extra_keys.py::test_memory_is_seen_whole_and_unturned", "1e-12",
         "the memory's keys only",
