@@ -35,9 +35,9 @@ class Memory:
         return self.weights + self.cache + self.activations + self.logits + self.workspace + self.reserve
 
 
-def prefill_chunk(context: int, asked: int | None, can_step: bool) -> int:
-    """Tokens of each sequence that go through at once: a model that cannot step takes all."""
-    return min(context, asked or DEFAULT_CHUNK) if can_step else context
+def prefill_chunk(context: int, asked: int | None, can_cut: bool) -> int:
+    """Tokens of each sequence that go through at once: all, where a model cannot step or sees its prompt whole."""
+    return min(context, asked or DEFAULT_CHUNK) if can_cut else context
 
 
 def logits_bytes(program: Program, env: Env, storage: Storage, can_step: bool) -> int:

@@ -14,7 +14,7 @@ from compiler.cost.calibration import Efficiency, efficiency
 from compiler.cost.devices import DEFAULT_DEVICE, Device
 from compiler.cost.devices import device as find_device
 from compiler.cost.formats import Storage, with_dtype
-from compiler.cost.sites import environment, sites, stored_copies, why_no_step
+from compiler.cost.sites import environment, sites, stored_copies, whole_prompt, why_no_step
 from compiler.cost.training import Training, training
 from compiler.ir.program import Program
 from compiler.lower.program import lower
@@ -191,7 +191,7 @@ def cost_of_program(
     found = sites(program)
     no_step = why_no_step(found)
     can_step = no_step is None
-    size = memory.prefill_chunk(context, chunk, can_step)
+    size = memory.prefill_chunk(context, chunk, can_step and not whole_prompt(found))
     whole = environment(program, batch, context, context, context)
     step = environment(program, batch, 1, context, context) if can_step else None
     counted = parameters.count(program, found, stored_copies(program), storage)

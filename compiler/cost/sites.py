@@ -105,6 +105,11 @@ def why_no_step(found: tuple[Site, ...]) -> str | None:
     return next((reason for reason in reasons if reason), None)
 
 
+def whole_prompt(found: tuple[Site, ...]) -> bool:
+    """True where a prompt must go through in one piece, since its tokens see later ones."""
+    return any(s.op.whole_prompt(s.node.attrs) for s in found if s.stage != "source")
+
+
 def stored_copies(program: Program) -> Mapping[str, int]:
     """Parameter template -> how many tensors it stands for, each stored tensor counted once."""
     prefixes: dict[str, dict[str, None]] = {name: {} for name in program.blocks}

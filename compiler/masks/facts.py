@@ -9,6 +9,8 @@ from typing import Any
 
 Mask = Mapping[str, Any]
 
+PREFIX = "prefix"  # the input that marks the rows of a prompt's prefix
+
 
 def parts(mask: Mask) -> list[Mask]:
     """The expressions directly inside this one (the rows of `keys` and `queries` are none)."""
@@ -18,9 +20,14 @@ def parts(mask: Mask) -> list[Mask]:
     return list(of) if isinstance(of, list | tuple) else [of]
 
 
-def reach(mask: Mask) -> tuple[float, float]:
-    """(behind, ahead): visible keys lie within i - behind < j <= i + ahead; math.inf where unbounded."""
+def reach(mask: Mask, in_prompt: bool = False) -> tuple[float, float]:
+    """(behind, ahead): visible keys lie within i - behind < j <= i + ahead; math.inf where unbounded.
+
+    The keys of a prefix stand, all of them, before what is generated: they are ahead only `in_prompt`.
+    """
     match mask["type"]:
+        case "keys" if mask["of"]["type"] == PREFIX:
+            return math.inf, math.inf if in_prompt else 0
         case "causal":
             return math.inf, 0
         case "self":
@@ -32,13 +39,13 @@ def reach(mask: Mask) -> tuple[float, float]:
         case "top_blocks":
             return math.inf, mask["block"] - 1  # blocks before the own one, and all of that
         case "and":
-            inner = [reach(m) for m in mask["of"]]
+            inner = [reach(m, in_prompt) for m in mask["of"]]
             return min(b for b, _ in inner), min(a for _, a in inner)
         case "or" | "by_head":
-            inner = [reach(m) for m in mask["of"]]
+            inner = [reach(m, in_prompt) for m in mask["of"]]
             return max(b for b, _ in inner), max(a for _, a in inner)
         case "by_length":
-            short, long = reach(mask["then"]), reach(mask["otherwise"])
+            short, long = (reach(mask[k], in_prompt) for k in ("then", "otherwise"))
             return max(short[0], long[0]), max(short[1], long[1])
     return math.inf, math.inf
 
@@ -53,8 +60,24 @@ def _window(mask: Mask) -> tuple[float, float]:
 
 
 def looks_ahead(mask: Mask) -> bool:
-    """True unless every visible key stands at or before its query, and which ones does not hang on later tokens."""
+    """True unless every visible key stands at or before its query, and which ones does not hang on later tokens.
+
+    A prefix is none: it is there, whole, before the first token that is generated. See `joins_prompt`.
+    """
     return reach(mask)[1] > 0 or by_total(mask)
+
+
+def joins_prompt(mask: Mask) -> bool:
+    """True where tokens of a prompt see later ones of it and nothing else is ahead: the prefix must come in one step."""
+    return reach(mask, in_prompt=True)[1] > 0 and not looks_ahead(mask)
+
+
+def behind_prompt(mask: Mask) -> Mask:
+    """What queries behind the prefix see, where it says nothing that `causal` does not say."""
+    if mask["type"] != "or" or not any(part["type"] == "causal" for part in mask["of"]):
+        return mask
+    left = [p for p in mask["of"] if not (p["type"] == "keys" and p["of"]["type"] == PREFIX)]
+    return left[0] if len(left) == 1 else {**mask, "of": left}
 
 
 def by_total(mask: Mask) -> bool:
@@ -88,7 +111,7 @@ def input_names(mask: Mask) -> list[str]:
             names = [mask["queries"], mask["keys"]]
         case "keys" | "queries":
             rows = mask["of"]
-            names = [rows["name"]] if rows["type"] == "rows_input" else ["prefix"] if rows["type"] == "prefix" else []
+            names = [rows["name"]] if rows["type"] == "rows_input" else [PREFIX] if rows["type"] == PREFIX else []
         case _:
             names = [n for part in parts(mask) for n in input_names(part)]
     return list(dict.fromkeys(names))

@@ -1,10 +1,10 @@
 """Which keys one query sees, as spans: disjoint, ascending, half open.
 
 What is given at run time counts as its upper bound (an input mask or label may show every key; under `not` it may hide
-none), but marked rows count as absent: they are few.
+none; a prefix may be the whole prompt), but marked rows count as absent: they are few.
 """
 
-from compiler.masks.facts import Mask
+from compiler.masks.facts import PREFIX, Mask
 
 Spans = list[tuple[int, int]]
 
@@ -21,6 +21,8 @@ def row(mask: Mask, i: int, total: int, most: bool = True) -> Spans:
         case "segment":
             start = i // mask["length"] * mask["length"]
             return [(max(0, start - mask.get("memory", 0)), i + 1)]
+        case "keys" if mask["of"]["type"] == PREFIX:
+            return [(0, total)] if most else []
         case "keys":
             return marked(mask["of"], total)
         case "queries":

@@ -91,6 +91,10 @@ class Op:
         """None if the output at position t depends on nothing after t; else the reason, for the refusal of `step`."""
         return None
 
+    def whole_prompt(self, attrs: Attrs) -> bool:
+        """True where tokens of a prompt see later ones of it, and nothing else does: it is not to be cut into chunks."""
+        return False
+
     def check(self, inputs: Sequence[TensorType], attrs: Attrs) -> str | None:
         """None, or what is wrong with this use of the operator."""
         return None

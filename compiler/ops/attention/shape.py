@@ -8,13 +8,15 @@ the spec's mask algebra. `cross`: keys come from another stack, computed once. A
 
 Keys besides those of the sequence take part in the same softmax and are seen by every query: for each entry of
 `extra` ("learned", "stack", "stream", "external") three more inputs, k (B, G, E, D), v (B, G, E, Dv) and their mask
-(B, E) or absent. `sink`: a learned score for each head, whose value is zero.
+(B, E) or absent. Keys of the kind "compressed" are slots of tokens that left the memory (see `compress_rows`): of its
+segment a query sees the last `slots` of those made of tokens more than `after` before it (`compressed`: segment, after,
+slots, rate), and a bias at "extra" is for them, before the scale. `sink`: a learned score for each head, whose value is zero.
 """
 
 from collections.abc import Sequence
 
 from compiler.ir.types import TensorType, size
-from compiler.masks.facts import cache_limit, looks_ahead
+from compiler.masks.facts import cache_limit, joins_prompt, looks_ahead
 from compiler.masks.pairs import causal_window, visible_pairs
 from compiler.ops.base import REQUIRED, Attrs, Env, Flops, Op, StateTensor
 
@@ -23,7 +25,7 @@ class Attention(Op):
     name = "attention"
     saves = ("inputs", "outputs")
     fields = {"mask": REQUIRED, "scale": REQUIRED, "softcap": None, "mask_inputs": [], "bias_at": [], "cross": False,
-              "empty_rows": "zeros", "extra": [], "sink": False, "at_least": "fp32"}  # fmt: skip
+              "empty_rows": "zeros", "extra": [], "compressed": None, "sink": False, "at_least": "fp32"}  # fmt: skip
     n_inputs = (4, None)
 
     def check(self, inputs: Sequence[TensorType], attrs: Attrs) -> str | None:
@@ -46,7 +48,11 @@ class Attention(Op):
         total = keys(inputs[1], env)
         per_pair = 2 * b * heads * (d + int(inputs[2].shape[3]))
         extra = s * extra_keys(inputs, attrs, env)
-        return Flops(per_pair * (s * total + extra), per_pair * (visible_pairs(attrs["mask"], s, total) + extra))
+        own = visible_pairs(attrs["mask"], s, total)
+        if not (past := attrs.get("compressed")):
+            return Flops(per_pair * (s * total + extra), per_pair * (own + extra))
+        dense, exact = s * -(-total // past["rate"]), visible_slots(past, s, total)
+        return Flops(per_pair * (s * total + extra + dense), per_pair * (own + extra + exact))
 
     def scores(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> int:
         b, heads, s = (size(x, env) for x in inputs[0].shape[:3])
@@ -80,6 +86,9 @@ class Attention(Op):
         if attrs.get("cross") or not looks_ahead(attrs["mask"]):
             return None
         return f"attention with the mask {attrs['mask']['type']!r} sees later positions"
+
+    def whole_prompt(self, attrs: Attrs) -> bool:
+        return not attrs.get("cross") and joins_prompt(attrs["mask"])
 
 
 def keys(k: TensorType, env: Env) -> int:

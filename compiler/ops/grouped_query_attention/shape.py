@@ -80,6 +80,9 @@ class GroupedQueryAttention(Op):
     def lookahead(self, attrs: Attrs) -> str | None:
         return ops.get("attention").lookahead(attrs)
 
+    def whole_prompt(self, attrs: Attrs) -> bool:
+        return ops.get("attention").whole_prompt(attrs)
+
 
 def packed(inputs: Sequence[TensorType]) -> bool:
     """True where the first input holds q, k and v side by side."""
