@@ -6,23 +6,28 @@ i is a column (S, 1), j a row (1, T); slots, not positions: the last query stand
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from compiler.emit.onnx.blocks import Scored, drawn_blocks, top_blocks
 from compiler.emit.onnx.sheet import LOCAL
 from compiler.emit.onnx.writer import Writer, key_of
 from compiler.ir.types import Dim
-from compiler.masks.facts import Mask
+from compiler.masks.facts import Mask, holds
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """What a mask is built over: `new` and `total` are symbols, `named` the model inputs that the expression reads."""
+    """What a mask is built over: `new` and `total` are symbols, `named` the model inputs that the expression reads,
+    `scored` the queries and keys by which it may choose."""
 
     new: Dim
     total: Dim
     named: Mapping[str, str]
+    scored: Scored | None = None
 
 
 def visible(w: Writer, mask: Mask, rows: Rows, key_mask: str, empty_rows: str = "zeros") -> str:
-    """(1|B, 1|H, S, T) bool, key padding included; written once for equal questions."""
+    """(1|B, 1|H, S, T) bool, key padding included; written once for equal questions, unless queries choose."""
+    if holds(mask, "top_blocks"):
+        return _visible(w, mask, rows, key_mask, empty_rows)
     key = key_of("visible", dict(mask), [rows.new, rows.total, dict(rows.named)], key_mask, empty_rows)
     return w.shared(key, lambda m: _visible(m, mask, rows, key_mask, empty_rows))
 
@@ -30,7 +35,7 @@ def visible(w: Writer, mask: Mask, rows: Rows, key_mask: str, empty_rows: str = 
 def _visible(m: Writer, mask: Mask, rows: Rows, key_mask: str, empty_rows: str) -> str:
     seen: str | None = None
     if mask["type"] != "full":
-        seen = _Atoms(m, rows).of(mask)  # (S, T) up to (B, H, S, T)
+        seen = _Atoms(m, rows, key_mask).of(mask)  # (S, T) up to (B, H, S, T)
     if key_mask:
         keys = m.op("Unsqueeze", m.cast(key_mask, "bool"), m.ints(1, 2))  # (B, 1, 1, T)
         seen = m.op("And", seen, keys) if seen else keys
@@ -60,18 +65,30 @@ LOWEST = -30000.0
 
 
 class _Atoms:
-    def __init__(self, m: Writer, rows: Rows) -> None:
-        self.m, self.named = m, rows.named
+    def __init__(self, m: Writer, rows: Rows, key_mask: str) -> None:
+        self.m, self.rows, self.named, self.key_mask = m, rows, rows.named, key_mask
         total, new = m.length(rows.total), m.length(rows.new)
-        self.total = m.scalar(total)
-        first = m.op("Sub", self.total, m.scalar(new))
-        zero, one = m.whole(0), m.whole(1)
-        self.i = m.op("Unsqueeze", m.op("Range", first, self.total, one), m.ints(1))  # (S, 1)
-        self.j = m.op("Unsqueeze", m.op("Range", zero, self.total, one), m.ints(0))  # (1, T)
+        self.total = m.shared(f"slots {rows.total}", lambda w: w.scalar(total))
+        self.i = m.shared(f"query slots {rows.new} {rows.total}", lambda w: self._range(w, w.scalar(new), 1))  # (S, 1)
+        self.j = m.shared(f"key slots {rows.total}", lambda w: self._range(w, self.total, 0))  # (1, T)
+
+    def _range(self, w: Writer, count: str, axis: int) -> str:
+        """The last `count` slots."""
+        first = w.op("Sub", self.total, count)
+        return w.op("Unsqueeze", w.op("Range", first, self.total, w.whole(1)), w.ints(axis))
 
     def of(self, mask: Mask) -> str:
         m, i, j = self.m, self.i, self.j
+        if m.local and not holds(mask, "top_blocks"):  # the same in every layer
+            key = key_of("seen", dict(mask), [self.rows.new, self.rows.total, dict(self.named)])
+            return m.shared(key, lambda w: _Atoms(w, self.rows, self.key_mask).of(mask))
         match mask["type"]:
+            case "random_blocks":
+                return drawn_blocks(m, mask, i, j, self.total)
+            case "top_blocks":
+                if self.rows.scored is None:
+                    m.refuse("blocks chosen by their scores here")
+                return top_blocks(m, mask, self.rows.scored, i, j, self.key_mask)
             case "full":
                 return m.op("GreaterOrEqual", j, m.whole(0))
             case "causal":
@@ -111,6 +128,8 @@ class _Atoms:
                     first = m.op("And" if mask["type"] == "and" else "Or", first, part)
                 return first
             case "by_head":
+                if holds(mask, "random_blocks", "top_blocks"):
+                    m.refuse("a mask by head that chooses blocks")
                 whole = m.op("Mul", m.op("Add", i, j), m.whole(0))  # (S, T) of zeros: brings every head to this size
                 full = m.op("Equal", whole, m.whole(0))
                 heads = [m.op("Unsqueeze", m.op("And", self.of(part), full), m.ints(-3)) for part in mask["of"]]
@@ -151,7 +170,11 @@ class _Atoms:
             case "first":
                 return m.op("Less", at, m.whole(rows["count"]))
             case "last":
-                return m.op("GreaterOrEqual", at, m.op("Sub", self.total, m.whole(rows["count"])))
+                block, count = rows.get("block", 1), self.total
+                if block > 1:  # blocks, the last of which may be short
+                    at = m.op("Div", at, m.whole(block))
+                    count = m.op("Div", m.op("Add", self.total, m.whole(block - 1)), m.whole(block))
+                return m.op("GreaterOrEqual", at, m.op("Sub", count, m.whole(rows["count"])))
             case "at":
                 picked = [m.op("Equal", at, m.whole(position)) for position in rows["positions"]]
                 seen = picked[0] if picked else m.op("Less", at, m.whole(0))

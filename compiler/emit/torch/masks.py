@@ -1,8 +1,16 @@
 """Mask expressions as Python text over the token indices i (queries, a column) and j (keys, a row)."""
 
-import math
+import json
 
-from compiler.masks.facts import Mask, input_names, reach
+from compiler.masks.facts import Mask, holds, input_names, parts
+
+# Atoms whose value a layer works out for itself, before the rule that reads it.
+BLOCKS = ("random_blocks", "top_blocks")
+
+
+def atom(mask: Mask) -> str:
+    """The name under which a rule finds the value of an atom of `BLOCKS`."""
+    return json.dumps(dict(mask), sort_keys=True)
 
 
 def causal_window(mask: Mask) -> tuple[bool, int | None]:
@@ -27,8 +35,8 @@ def is_full(mask: Mask) -> bool:
 def rule(mask: Mask, total: str, named: dict[str, str]) -> str:
     """A boolean expression, true where key token j is visible to query token i.
 
-    total: expression of the number of tokens. named: model input -> expression of its tensor. NotImplementedError
-    where the mask depends on more than indices and inputs.
+    total: expression of the number of tokens. named: model input, or `atom`, -> expression of its tensor.
+    NotImplementedError where the mask depends on more.
     """
     match mask["type"]:
         case "full":
@@ -54,6 +62,8 @@ def rule(mask: Mask, total: str, named: dict[str, str]) -> str:
                 place = "None, None, :" if mask["type"] == "keys" else "None, :, None"
                 return f"({named[rows.get('name', 'prefix')]} != 0)[:, {place}]"
             return _rows(rows, "j" if mask["type"] == "keys" else "i", total)
+        case "random_blocks" | "top_blocks":
+            return named[atom(mask)]
         case "input":
             return f"({named[mask['name']]} != 0)[:, None]"
         case "label":
@@ -65,8 +75,8 @@ def rule(mask: Mask, total: str, named: dict[str, str]) -> str:
             sign = " & " if mask["type"] == "and" else " | "
             return f"({sign.join(rule(m, total, named) for m in mask['of'])})"
         case "by_head":
-            if input_names(mask):
-                raise NotImplementedError("a mask by head that reads inputs")
+            if input_names(mask) or holds(mask, *BLOCKS):
+                raise NotImplementedError("a mask by head that reads inputs or chooses blocks")
             parts = ", ".join(f"{rule(m, total, named)}.expand(len(i), j.shape[1])" for m in mask["of"])
             return f"torch.stack([{parts}])"
         case "by_length":
@@ -75,10 +85,11 @@ def rule(mask: Mask, total: str, named: dict[str, str]) -> str:
     raise NotImplementedError(f"mask {mask['type']!r}")
 
 
-def looks_back(mask: Mask) -> int | None:
-    """How many tokens back a query sees, itself included; None without bound."""
-    behind = reach(mask)[0]
-    return None if behind == math.inf else int(behind)
+def atoms(mask: Mask) -> list[Mask]:
+    """The atoms of `BLOCKS` inside an expression, each once."""
+    if mask["type"] in BLOCKS:
+        return [mask]
+    return list({atom(a): a for part in parts(mask) for a in atoms(part)}.values())
 
 
 def _window(mask: Mask) -> str:
@@ -98,6 +109,8 @@ def _rows(rows: Mask, at: str, total: str) -> str:
         case "first":
             return f"({at} < {rows['count']})"
         case "last":
+            if (block := rows.get("block", 1)) > 1:  # blocks, the last of which may be short
+                return f"({at} // {block} > ({total} - 1) // {block} - {rows['count']})"
             return f"({at} >= {total} - {rows['count']})"
         case "at":
             return " | ".join(f"({at} == {p if p >= 0 else f'{total} - {-p}'})" for p in rows["positions"])

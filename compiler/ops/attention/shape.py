@@ -2,7 +2,7 @@
 
 Inputs: q (B, H, S, D), k (B, G, T, D), v (B, G, T, Dv), key mask (B, T) or absent, then one input for each mask atom
 that reads one (`mask_inputs` names them), then one bias (B|1, H|1, S, T) for each entry of `bias_at`
-("before_scale" or "after_scale"). G divides H: a query head h reads key head h // (H/G). `mask` is an expression of
+("before_scale", "after_scale" or "extra"). G divides H: a query head h reads key head h // (H/G). `mask` is an expression of
 the spec's mask algebra. `cross`: keys come from another stack, computed once. A row that sees nothing gives zeros
 (`empty_rows` "all": it sees everything).
 
@@ -10,7 +10,8 @@ Keys besides those of the sequence take part in the same softmax and are seen by
 `extra` ("learned", "stack", "stream", "external") three more inputs, k (B, G, E, D), v (B, G, E, Dv) and their mask
 (B, E) or absent. Keys of the kind "compressed" are slots of tokens that left the memory (see `compress_rows`): of its
 segment a query sees the last `slots` of those made of tokens more than `after` before it (`compressed`: segment, after,
-slots, rate), and a bias at "extra" is for them, before the scale. `sink`: a learned score for each head, whose value is zero.
+slots, rate), and a bias at "extra" is for them, before the scale. `sink`: a learned score for each head, whose value is
+zero.
 """
 
 from collections.abc import Sequence
@@ -56,7 +57,9 @@ class Attention(Op):
 
     def scores(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> int:
         b, heads, s = (size(x, env) for x in inputs[0].shape[:3])
-        return b * heads * s * (keys(inputs[1], env) + extra_keys(inputs, attrs, env))
+        past = attrs.get("compressed")
+        slots = -(-keys(inputs[1], env) // past["rate"]) if past else 0
+        return b * heads * s * (keys(inputs[1], env) + extra_keys(inputs, attrs, env) + slots)
 
     def mask_elements(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> int:
         """None where kernels need no telling: everything is visible, or all up to the own token. A window that bites
@@ -75,9 +78,15 @@ class Attention(Op):
         kind = "cross" if attrs.get("cross") else "cache"
         limit = None if attrs.get("cross") else cache_limit(attrs["mask"])
         time = inputs[1].shape[2] if attrs.get("cross") else "T"
-        return tuple(
+        own = tuple(
             StateTensor(name, (x.shape[0], x.shape[1], time, x.shape[3]), kind, limit=limit)
             for name, x in (("k", inputs[1]), ("v", inputs[2]))
+        )
+        if not (past := attrs.get("compressed")):
+            return own
+        return own + tuple(
+            StateTensor(f"compressed {x.name}", (*x.shape[:2], compressed_slots(past), x.shape[3]), "constant")
+            for x in own
         )
 
     def lookahead(self, attrs: Attrs) -> str | None:
@@ -98,8 +107,28 @@ def keys(k: TensorType, env: Env) -> int:
 
 def extra_keys(inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> int:
     """Keys that every query sees besides those of the sequence."""
-    count = len(attrs.get("extra", []))
-    return sum(size(inputs[len(inputs) - 3 * (i + 1)].shape[2], env) for i in range(count))
+    kinds = attrs.get("extra", [])
+    first = len(inputs) - 3 * len(kinds)
+    return sum(size(inputs[first + 3 * i].shape[2], env) for i, kind in enumerate(kinds) if kind != "compressed")
+
+
+def compressed_slots(past: Attrs) -> int:
+    """Slots that a state keeps: those in view, those that wait until their tokens leave the memory, and two unfinished
+    ones, which a step may write before it knows."""
+    return int(past["slots"] + (past["segment"] + past["after"]) // past["rate"] + 1)
+
+
+def visible_slots(past: Attrs, new: int, total: int) -> int:
+    """Pairs of the last `new` of `total` queries and compressed slots in view."""
+    segment, pairs, at = past["segment"], 0, total - new
+    while at < total:
+        end = min(total, (at // segment + 1) * segment)
+        ready = max(0, at // segment * segment - past["after"]) // past["rate"]
+        if ready >= past["slots"]:  # full from here on
+            return pairs + (total - at) * int(past["slots"])
+        pairs += (end - at) * ready
+        at = end
+    return pairs
 
 
 OP = Attention()

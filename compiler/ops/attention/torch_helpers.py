@@ -53,3 +53,51 @@ def given_mask(seen: Tensor, real: Tensor | None, x: Tensor, empty_rows_see_all:
     if empty_rows_see_all:
         seen = seen | ~seen.any(-1, keepdim=True)
     return torch.zeros((), dtype=x.dtype, device=x.device).where(seen, float("-inf"))
+
+
+def hiding(seen: Tensor, x: Tensor) -> Tensor:
+    """What hides keys, added to the scores: seen up to (B, H, S, K), in the type of x."""
+    seen = seen[(None,) * (4 - seen.dim())]
+    return torch.zeros((), dtype=x.dtype, device=x.device).where(seen, float("-inf"))
+
+
+def drawn_blocks(drawn: Tensor, i: Tensor, j: Tensor, block: int) -> Tensor:
+    """True where the block of key j (1, K) was drawn for that of query i (S, 1): (H, S, K).
+
+    drawn (H, N, count): key blocks for each query block, -1 where there is none.
+    """
+    blocks = drawn.shape[1]
+    if j.shape[1] > blocks * block:
+        raise ValueError(f"the model takes {blocks * block} tokens, found {j.shape[1]}")
+    among = (drawn[..., None] == torch.arange(blocks, device=i.device)).any(2)  # (H, N, N)
+    return among[:, i // block, j // block]
+
+
+def top_blocks(
+    q: Tensor, k: Tensor, i: Tensor, j: Tensor, real: Tensor | None, block: int, count: int, best: bool = False
+) -> Tensor:
+    """True where key j (1, K) lies in one of the `count` blocks that query i (S, 1) chooses: (B, H, S, K).
+
+    q (B, H, S, D), k (B, G, K, D) of slots 0, 1, ...; real (B, slots) False at padding. A query takes its own block and
+    those before it whose mean key (best: whose best key) has the largest product with it (arXiv 2502.13189).
+    """
+    groups, keys = k.shape[1], k.shape[2]
+    blocks = -(-keys // block)
+    room = blocks * block - keys
+    inside = torch.ones(1, keys, dtype=torch.bool, device=k.device) if real is None else real[:, j[0]]
+    inside = torch.nn.functional.pad(inside, (0, room)).unflatten(1, (blocks, block))  # (B|1, N, block)
+    q = q.unflatten(1, (groups, -1))  # (B, G, H/G, S, D)
+    if best:
+        gate = torch.nn.functional.pad(q @ k[:, :, None].mT, (0, room)).unflatten(-1, (blocks, block))
+        gate = gate.masked_fill(~inside[:, None, None, None], float("-inf")).amax(-1)
+    else:
+        kept = torch.nn.functional.pad(k, (0, 0, 0, room)).unflatten(2, (blocks, block)) * inside[:, None, ..., None]
+        means = kept.sum(3) / inside.sum(-1).clamp(min=1)[:, None, :, None]  # (B, G, N, D)
+        gate = q @ means[:, :, None].mT
+    gate = gate.flatten(1, 2)  # (B, H, S, N)
+    at, own = torch.arange(blocks, device=k.device), i // block
+    gate = gate.masked_fill(~inside.any(-1)[:, None, None, :] | (at > own), float("-inf"))
+    gate = gate.masked_fill(at == own, float("inf"))
+    chosen = torch.zeros_like(gate, dtype=torch.bool)
+    chosen = chosen.scatter(-1, gate.topk(min(count, blocks), -1).indices, True) & (gate > float("-inf"))
+    return chosen[..., j[0] // block]

@@ -1,28 +1,33 @@
 """The standard Attention over keys and values with their past; plain arithmetic where its order of steps differs."""
 
+from compiler.emit.onnx.blocks import Scored
 from compiler.emit.onnx.masks import Rows, hidden_as, visible
 from compiler.emit.onnx.writer import Writer
 from compiler.ir.graph import Node
+from compiler.ops.attention.onnx_keys import joined
 
-FIELDS = ("mask", "scale", "softcap", "mask_inputs", "bias_at", "cross", "empty_rows", "at_least")
+FIELDS = ("mask", "scale", "softcap", "mask_inputs", "bias_at", "cross", "empty_rows", "extra", "sink", "at_least")
 
 
 def write(w: Writer, node: Node) -> str:
     attrs = node.attrs
     q, k, v, key_mask, *rest = w.inputs
     q_type, k_type, v_type = w.types[:3]
-    names = attrs.get("mask_inputs", [])
+    names, at = attrs.get("mask_inputs", []), attrs.get("bias_at", [])
     biases = tuple(
         w.op("Mul", bias, w.number(attrs["scale"])) if where == "before_scale" else bias
-        for bias, where in zip(rest[len(names) :], attrs.get("bias_at", []), strict=True)
+        for bias, where in zip(rest[len(names) :][: len(at)], at, strict=True)
     )
     total = k_type.shape[2] if attrs.get("cross") else w.key_length(k_type)
     if not attrs.get("cross"):
         k, v = remember(w, k, v, int(k_type.shape[1]), int(k_type.shape[3]), int(v_type.shape[3]))
-    rows = Rows(q_type.shape[2], total, dict(zip(names, rest, strict=False)))
+    scored = Scored(q, k, *(int(t.shape[1]) for t in (q_type, k_type)), int(q_type.shape[3]))
+    rows = Rows(q_type.shape[2], total, dict(zip(names, rest, strict=False)), scored)
     seen = visible(w, attrs["mask"], rows, key_mask, attrs.get("empty_rows", "zeros"))
-    groups = int(q_type.shape[1]) // int(k_type.shape[1])
-    return attend(w, q, k, v, seen, biases, attrs["scale"], attrs.get("softcap"), groups)
+    groups, hidden = int(q_type.shape[1]) // int(k_type.shape[1]), ""
+    if attrs.get("extra") or attrs.get("sink"):
+        k, v, hidden, biases = joined(w, node, k, v, seen, biases, tuple(rest[len(names) + len(at) :]))
+    return attend(w, q, k, v, seen, biases, attrs["scale"], attrs.get("softcap"), groups, hidden)
 
 
 def remember(w: Writer, k: str, v: str, heads: int, key_width: int, value_width: int) -> tuple[str, str]:
@@ -45,16 +50,22 @@ def attend(
     scale: float,
     softcap: float | None,
     groups: int,
+    hidden: str = "",
 ) -> str:
-    """q (B, H, S, D), k and v (B, G, T, D), seen bool up to (B, H, S, T), biases added after the scale."""
+    """q (B, H, S, D), k and v (B, G, T, D), seen bool up to (B, H, S, T), biases added after the scale.
+
+    hidden: a float mask (B, H, S, T) that stands for `seen`.
+    """
     if softcap and biases:  # the standard adds its mask after the cap, here the bias comes before it
-        return _plain(w, q, k, v, seen, biases, scale, softcap, groups)
-    mask = hidden_as(w, seen, biases) if biases else seen
+        return _plain(w, q, k, v, hidden or hidden_as(w, seen), biases, scale, softcap, groups)
+    mask = hidden or (hidden_as(w, seen, biases) if biases else seen)
+    for bias in biases if hidden else ():
+        mask = w.op("Add", mask, bias)
     return w.op("Attention", q, k, v, mask, scale=scale, softcap=softcap or None, softmax_precision=1)
 
 
 def _plain(
-    w: Writer, q: str, k: str, v: str, seen: str, biases: tuple[str, ...], scale: float, softcap: float, groups: int
+    w: Writer, q: str, k: str, v: str, hidden: str, biases: tuple[str, ...], scale: float, softcap: float, groups: int
 ) -> str:
     if groups > 1:
         k, v = _repeated(w, k, groups), _repeated(w, v, groups)
@@ -63,7 +74,7 @@ def _plain(
         scores = w.op("Add", scores, bias)
     cap = w.number(softcap)
     scores = w.op("Mul", w.op("Tanh", w.op("Div", scores, cap)), cap)
-    wide = w.cast(w.op("Add", scores, hidden_as(w, seen)), "fp32")
+    wide = w.cast(w.op("Add", scores, hidden), "fp32")
     return w.op("MatMul", w.float(w.op("Softmax", wide, axis=-1)), v)
 
 

@@ -21,7 +21,7 @@ def view(w: Writer, node: Node, key_mask: str, named: dict[str, str]) -> tuple[s
     mask = node.attrs["mask"]
     real = "{1}" if key_mask else "None"
     inputs = (w.stream, *([key_mask] if key_mask else []))
-    apart = w.type(node.inputs[0]).shape[2] != w.type(node.inputs[1]).shape[2]  # queries are rows of their own
+    apart = node.op == "attention" and len({w.type(v).shape[2] for v in node.inputs[:2]}) > 1  # rows of their own
     if node.attrs.get("cross") or apart:
         if is_full(mask):
             return "", padding(w, key_mask), "False"
@@ -49,8 +49,8 @@ def view(w: Writer, node: Node, key_mask: str, named: dict[str, str]) -> tuple[s
         return "", padding(w, key_mask), "False"
     places = "".join(f", {{{len(inputs) + i}}}" for i in range(len(named)))
     given = {name: f"given_{i}" for i, name in enumerate(named)}
-    sees = w.function("sees", ("i", "j", *given.values()), rule(mask, "j.shape[1]", given)) if named else ""
-    text = f"lambda i, j: {sees}(i, j{places})" if named else f"lambda i, j: {rule(mask, 'j.shape[1]', {})}"
+    sees = w.function("sees", ("i", "j", *given.values()), rule(mask, "j.shape[1]", given))
+    text = f"lambda i, j: {sees}(i, j{places})" if named else sees
     w.helper("visible_mask", f"{RUNTIME}.attention")
     extra = ", empty_rows_see_all=True" if w.attr(node, "empty_rows") == "all" else ""
     template = f"visible_mask({real}, {{0}}, {text}{extra})"

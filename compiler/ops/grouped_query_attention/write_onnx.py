@@ -10,6 +10,7 @@ bias. It then rotates by slot number, and where positions are something else the
 position ids it takes those of the first row for all rows of a prompt (CPU provider, 1.31.1).
 """
 
+from compiler.emit.onnx.blocks import Scored
 from compiler.emit.onnx.masks import Rows, hidden_as, visible
 from compiler.emit.onnx.target import FUSED
 from compiler.emit.onnx.writer import Writer
@@ -161,7 +162,7 @@ def _parts(w: Writer, node: Node, width: int, value_width: int) -> str:
     if rope is not None:
         q, k = (rotate(w, x, positions, rope, width) for x in (q, k))
     k, v = remember(w, k, v, groups, width, value_width)
-    rows = Rows(w.types[0].shape[1], w.key_length(w.types[0], axis=1), {})
+    rows = Rows(w.types[0].shape[1], w.key_length(w.types[0], axis=1), {}, Scored(q, k, heads, groups, width))
     seen = visible(w, attrs["mask"], rows, key_mask)
     y = attend(w, q, k, v, seen, (), attrs["scale"], attrs.get("softcap"), heads // groups)
     return merge(w, y, heads * value_width)

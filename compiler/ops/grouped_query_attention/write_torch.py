@@ -4,6 +4,7 @@ import importlib
 
 from compiler.emit.torch.writer import Writer
 from compiler.ir.graph import Node
+from compiler.ops.attention.torch_blocks import narrowed
 from compiler.ops.attention.write_torch import core, view
 from compiler.ops.rope.write_torch import table, turn
 
@@ -45,4 +46,5 @@ def write(w: Writer, node: Node) -> None:
     if span:
         past = w.cache(node)
         w.line(f"{k}, {v} = {span}.keep({past[0]}, {k}), {span}.keep({past[1]}, {v})", f"(B, {groups}, K, {width})")
+    mask, causal = narrowed(w, node, (q, k), node.inputs[4], {}, (span, mask, causal))
     w.set(node, f"{core(w, node, q, k, v, mask, causal)}.transpose(1, 2).flatten(2)")

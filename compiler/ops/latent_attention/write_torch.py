@@ -2,6 +2,7 @@
 
 from compiler.emit.torch.writer import Writer
 from compiler.ir.graph import Node
+from compiler.ops.attention.torch_blocks import narrowed
 from compiler.ops.attention.write_torch import view
 
 
@@ -17,6 +18,7 @@ def write(w: Writer, node: Node) -> None:
         call = f"keep_latents({span}, {past[0]}, {past[1]}, {c}, {k_rope})"
         w.line(f"{latents}, {keys} = {call}", f"(B, K, {rank}), (B, 1, K, {width})")
         c, k_rope = latents, keys
+    mask, causal = narrowed(w, node, (q, ""), node.inputs[3], {}, (span, mask, causal))
     w.helper("attend_latents")
     nope, scale = node.attrs["d_nope"], float(node.attrs["scale"])
     kv_up = w.param(node, "kv_up")

@@ -1,0 +1,75 @@
+"""Blocks of keys that are drawn or chosen by their scores, in PyTorch: each layer has its own, so it makes its mask."""
+
+from compiler.emit.torch.masks import BLOCKS, atom, atoms, causal_window, rule
+from compiler.emit.torch.numbers import floats
+from compiler.emit.torch.writer import RUNTIME, Writer
+from compiler.ir.graph import Node
+from compiler.masks.drawn import PAPER_LENGTHS, tables
+from compiler.masks.facts import Mask, holds
+
+HELPERS = "compiler.ops.attention.torch_helpers"
+
+
+def known(mask: Mask) -> Mask:
+    """What holds before the blocks are known: in a model that steps at least that nothing later is seen."""
+    if not holds(mask, *BLOCKS):
+        return mask
+    rest: Mask = {"type": "and", "of": [m for m in mask.get("of", []) if not holds(m, *BLOCKS)]}
+    return rest if mask["type"] == "and" and causal_window(rest)[0] else {"type": "causal"}
+
+
+def narrowed(
+    w: Writer,
+    node: Node,
+    qk: tuple[str, str],
+    key_mask: str,
+    named: dict[str, str],
+    given: tuple[str, str, str],
+) -> tuple[str, str]:
+    """(mask, causal) with the blocks. qk: variables, the keys with those of the state; given: span, mask, causal of
+    what is known before; named: mask input -> value of the graph."""
+    expression, (span, mask, causal) = node.attrs["mask"], given
+    if node.attrs.get("cross") or not holds(expression, *BLOCKS):
+        return mask, causal
+    i, j, real = ("i", "j", w.variable(key_mask) if key_mask else "None")
+    if span:
+        i, j, real = f"{span}.i[:, None]", f"{span}.j[None, :]", f"{span}.real"
+    parts = {atom(a): _atom(w, a, qk, (i, j, real)) for a in atoms(expression)}
+    arguments = {name: w.variable(value) for name, value in named.items()} | parts
+    places = {name: f"given_{n}" for n, name in enumerate(arguments)}
+    total = "i[-1] + 1" if span else "j.shape[1]"
+    sees = w.function("sees", ("i", "j", *places.values()), rule(expression, total, places))
+    seen = f"{sees}({', '.join((i, j, *arguments.values()))})"
+    name = w.local("mask")
+    if span:
+        w.helper("add_bias", f"{RUNTIME}.attention")
+        w.helper("hiding", HELPERS)
+        w.line(f"{name} = add_bias({mask}, {causal}, hiding({seen}, {qk[0]}))")
+    else:
+        w.helper("visible_mask", f"{RUNTIME}.attention")
+        extra = ", empty_rows_see_all=True" if w.attr(node, "empty_rows") == "all" else ""
+        w.line(f"{name} = visible_mask({real}, {qk[0]}[:, 0], lambda i, j: {seen}{extra})")
+    return name, "False"
+
+
+def _atom(w: Writer, mask: Mask, qk: tuple[str, str], slots: tuple[str, str, str]) -> str:
+    """The value of an atom of `BLOCKS`: an expression (B|1, H, S, K) over queries, keys, slots and real keys."""
+    i, j, real = slots
+    if mask["type"] == "top_blocks":
+        w.helper("top_blocks", HELPERS)
+        best = ", best=True" if mask.get("score") == "max_key" else ""
+        return f"top_blocks({', '.join((*qk, i, j, real))}, {mask['block']}, {mask['count']}{best})"
+    plain, paper = (None if t is None else _table(w, t.flatten().tolist(), t.shape) for t in tables(mask))
+    w.helper("drawn_blocks", HELPERS)
+    if paper is None:
+        return f"drawn_blocks({plain}, {i}, {j}, {mask['block']})"
+    block = mask["block"]
+    blocks = tuple(n // block for n in PAPER_LENGTHS if n % block == 0)
+    table = f"{paper} if -(-{j}.shape[1] // {block}) in {blocks!r} else {plain}"
+    return f"drawn_blocks({table}, {i}, {j}, {block})"
+
+
+def _table(w: Writer, numbers: list[int], shape: tuple[int, ...]) -> str:
+    """The variable of a table of whole numbers that the model holds."""
+    buffer = w.buffer("drawn", w.const("drawn", floats(numbers)))
+    return w.once("drawn", f"self.{buffer}.view{shape!r}.long()")
