@@ -7,9 +7,10 @@ At level l a row stands for a group of 2^l: the mean of its real queries and key
 exp(s - m)·v and of exp(s - m), m its own largest score at that level; a group's sums count for all its tokens. The
 result is values over weights, both added over all levels, the weights with `eps`.
 
-After h-transformer-1d 0.1.9, which leaves 4 blocks at the coarsest level (so that the halves of a sequence do not
-meet; the paper leaves 2), and weighs hidden keys like visible ones where a row's whole neighbour is padding: here they
-count nothing.
+After h-transformer-1d 0.1.9: a group's values are summed while its weight counts once (in the paper's normaliser it
+counts as often as it has tokens), and 4 blocks are left at the coarsest level, so that the halves of a sequence do not
+meet (the paper leaves 2). Where a row's whole neighbour is padding, that package weighs hidden keys like visible ones;
+here they count nothing.
 """
 
 from collections.abc import Sequence
