@@ -73,7 +73,7 @@ def top_blocks(m: Writer, mask: Mask, scored: Scored, i: str, j: str, key_mask: 
     before = m.op("And", m.op("Less", at, own), m.op("Unsqueeze", m.cast(numbers, "bool"), m.ints(1, 2)))
     gate = m.op("Where", before, gate, m.single(LOWEST))
     gate = m.op("Where", m.op("Equal", at, own), m.single(HIGHEST), gate)
-    _, best = m.many("TopK", gate, m.op("Min", m.ints(mask["count"]), count), outputs=(False, True), axis=-1)
+    _, best = m.many("TopK", gate, m.op("Min", m.ints(mask["count"]), count), outputs=2, axis=-1)
     none, some = (m.op("Expand", m.single(x), m.op("Shape", like)) for x, like in ((0.0, gate), (1.0, best)))
     chosen = m.cast(m.op("ScatterElements", none, best, some, axis=-1), "bool")
     chosen = m.op("And", chosen, m.op("Greater", gate, m.single(LOWEST)))

@@ -1,9 +1,11 @@
 """Constants as Python text."""
 
+from collections.abc import Sequence
+
 from compiler.emit.torch.names import quoted
 
 
-def floats(values: list[float], indent: int = 4, width: int = 116) -> str:
+def floats(values: Sequence[float], indent: int = 4, width: int = 116) -> str:
     """A tuple literal of floats that read back exactly, wrapped."""
     lines, line = [], " " * indent
     for value in values:

@@ -21,7 +21,7 @@ def write(w: Writer, node: Node) -> str:
     total = k_type.shape[2] if attrs.get("cross") else w.key_length(k_type)
     if not attrs.get("cross"):
         k, v = remember(w, k, v, int(k_type.shape[1]), int(k_type.shape[3]), int(v_type.shape[3]))
-    scored = Scored(q, k, *(int(t.shape[1]) for t in (q_type, k_type)), int(q_type.shape[3]))
+    scored = Scored(q, k, int(q_type.shape[1]), int(k_type.shape[1]), int(q_type.shape[3]))
     rows = Rows(q_type.shape[2], total, dict(zip(names, rest, strict=False)), scored)
     seen = visible(w, attrs["mask"], rows, key_mask, attrs.get("empty_rows", "zeros"))
     groups, hidden = int(q_type.shape[1]) // int(k_type.shape[1]), ""
