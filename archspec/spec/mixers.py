@@ -4,7 +4,20 @@ from typing import Annotated, ClassVar, Literal
 
 from archspec.spec.attention import Gate, InnerNorm, Projection, QkNorm
 from archspec.spec.masks import Causal, Full, Window
-from archspec.spec.node import Choice, Count, Flag, Node, NonNegative, Owner, PerHead, Positive, Real, Size, Whole, formula
+from archspec.spec.node import (
+    Choice,
+    Count,
+    Flag,
+    Node,
+    NonNegative,
+    Owner,
+    PerHead,
+    Positive,
+    Real,
+    Size,
+    Whole,
+    formula,
+)
 from archspec.spec.norms import Activation, Norm
 from archspec.spec.positions import Position
 

@@ -8,7 +8,10 @@ from compiler.ir.types import TensorType
 # Operators whose state the cache inputs and the attention mask hold, and those with inputs for their own states; any
 # other state has no input or output yet.
 CACHED = ("attention", "grouped_query_attention", "latent_attention")
-KEPT = ("causal_conv", "limit_choices", "linear_attention", "selective_scan", "shift", "ssd", "wkv")
+KEPT = (
+    "causal_conv", "limit_choices", "linear_attention", "running_feature_attention", "selective_scan", "shift", "ssd",
+    "wkv",
+)  # fmt: skip
 
 
 def no_step(program: Program) -> str | None:

@@ -10,11 +10,11 @@ from compiler.lower.pointwise import activation, linear, norm
 
 
 def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
-    if op.n_kv_heads != op.n_heads:
-        s.refuse("linear attention with fewer key heads", at)
     mask = s.capture("attention_mask")
     q, k, v = (_project(s, op, h, role, home, at) for role in "qkv")
-    k, v = (s.b.node("mask_rows", x, mask, at=f"{at}.{r}.kept") for x, r in ((k, "k"), (v, "v")))
+    # Padding is hidden where a key of zeros reads as none: features of zeros do not, they are hidden themselves.
+    hide = ["k", "v"] if op.feature_map.type == "identity" else ["v"]
+    k, v = (s.b.node("mask_rows", x, mask, at=f"{at}.{r}.kept") if r in hide else x for x, r in ((k, "k"), (v, "v")))
     if op.qk_norm is not None:
         if op.qk_norm.scope != "head":
             s.refuse(f"qk_norm over {op.qk_norm.scope}", at)
@@ -24,18 +24,13 @@ def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
         if module is None or term.type != "rope":
             s.refuse(f"position {term.type!r} of linear attention", f"{at}/position/{i}")
         q, k, _ = module.lower(s, term, q, k, home, f"{at}.rope")
-    q, k = (_features(s, op.feature_map, x, role, home, at) for x, role in ((q, "q"), (k, "k")))
-    more = []
-    if op.decay.type == "gated":
-        more.append(_decay(s, op, h, home, at))
-    if op.rule == "delta":
-        beta = activation(s, "sigmoid", linear(s, h, op.n_heads, f"{home}.beta", f"{at}.beta", False), f"{at}.beta.act")
-        more.append(s.b.node("split_heads", beta, at=f"{at}.beta.heads", heads=op.n_heads))
-    y = s.b.node(
-        "linear_attention", q, k, v, *more, at=f"{at}.core", scale=op.scale, rates=_rates(op), rule=op.rule,
-        gated=op.decay.type == "gated", key_sum=getattr(op.normalise, "eps", None), mask=op.mask.type,
-        at_least=s.at_least["scan"],
-    )  # fmt: skip
+    running = getattr(op.feature_map, "key_max", "") == "running"
+    q = _features(s, op.feature_map, q, mask, "q", home, at)
+    k = k if running else _features(s, op.feature_map, k, mask, "k", home, at)
+    if op.n_kv_heads != op.n_heads:
+        times = op.n_heads // op.n_kv_heads
+        k, v = (s.b.node("repeat_heads", x, at=f"{at}.{r}.all", times=times) for x, r in ((k, "k"), (v, "v")))
+    y = _running(s, op, q, k, v, mask, home, at) if running else _summed(s, op, q, k, v, h, home, at)
     inner = op.inner_norm
     if inner is not None and inner.scope == "head":
         y = norm(s, inner.norm, y, f"{home}.inner_norm", f"{at}.inner_norm")
@@ -46,8 +41,48 @@ def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
     return linear(s, y, s.d_model, f"{home}.o", f"{at}.o", "o" in op.bias)
 
 
+def _summed(s: Scope, op: Any, q: str, k: str, v: str, h: str, home: str, at: str) -> str:
+    """What the queries read of the decayed sum of k vᵀ: (B, H, S, d_value)."""
+    more = []
+    if op.decay.type == "gated":
+        more.append(_decay(s, op, h, home, at))
+    if op.rule == "delta":
+        beta = activation(s, "sigmoid", linear(s, h, op.n_heads, f"{home}.beta", f"{at}.beta", False), f"{at}.beta.act")
+        more.append(s.b.node("split_heads", beta, at=f"{at}.beta.heads", heads=op.n_heads))
+    return s.b.node(
+        "linear_attention", q, k, v, *more, at=f"{at}.core", scale=op.scale, rates=_rates(op), rule=op.rule,
+        gated=op.decay.type == "gated", mask=op.mask.type,
+        **_normaliser(op), at_least=s.at_least["scan"],
+    )  # fmt: skip
+
+
+def _normaliser(op: Any) -> dict[str, Any]:
+    """Fields that say what the output is divided by."""
+    if op.normalise.type == "none":
+        return {"key_sum": None}
+    more = {} if op.normalise.eps_at == "product" else {"eps_at": op.normalise.eps_at}
+    return {"key_sum": op.normalise.eps, **more}
+
+
+def _running(s: Scope, op: Any, q: str, k: str, v: str, mask: str, home: str, at: str) -> str:
+    """Random features of keys under their maximum so far: it changes with every token, so the state is the op's own."""
+    if op.decay.type != "none" or op.rule != "add" or op.mask.type != "causal":
+        s.refuse("a running maximum of random features beside decays, the delta rule or a full mask", at)
+    declared = op.feature_map
+    return s.b.node(
+        "running_feature_attention", q, k, v, mask, at=f"{at}.core", params=_projection(s, declared, home),
+        kind="buffer", features=declared.features, eps=declared.eps, scale=op.scale, **_normaliser(op),
+        at_least=s.at_least["scan"],
+    )  # fmt: skip
+
+
+def _projection(s: Scope, declared: Any, home: str) -> dict[str, str]:
+    return {"projection": f"{s.owner(f'{home}.feature_map', declared.weights)}.projection"}
+
+
 def _project(s: Scope, op: Any, h: str, role: str, home: str, at: str) -> str:
-    width = op.n_heads * (op.d_value if role == "v" else op.d_key)
+    heads = op.n_heads if role == "q" else op.n_kv_heads
+    width = heads * (op.d_value if role == "v" else op.d_key)
     x = linear(s, h, width, f"{home}.{role}", f"{at}.{role}", role in op.bias)
     if op.conv is not None:
         path = f"{home}.{role}_conv"
@@ -56,23 +91,24 @@ def _project(s: Scope, op: Any, h: str, role: str, home: str, at: str) -> str:
         x = s.b.node("causal_conv", x, at=f"{at}.{role}.conv", params=params, kind="conv", **fields)
         x = activation(s, op.conv.activation, x, f"{at}.{role}.conv.act")
     x = activation(s, op.activation, x, f"{at}.{role}.act")
-    return s.b.node("split_heads", x, at=f"{at}.{role}.heads", heads=op.n_heads)
+    return s.b.node("split_heads", x, at=f"{at}.{role}.heads", heads=heads)
 
 
-def _features(s: Scope, declared: Any, x: str, role: str, home: str, at: str) -> str:
-    name = f"{at}.{role}.features"
+def _features(s: Scope, declared: Any, x: str, mask: str, role: str, home: str, at: str) -> str:
+    """The feature map of queries or keys; features of padded keys are zero."""
+    name, keys = f"{at}.{role}.features", role == "k"
     match declared.type:
         case "identity":
             return x
         case "random_exp":
-            if declared.key_max != "sequence":
-                s.refuse("a running maximum of random features", at)
-            path = s.owner(f"{home}.feature_map", declared.weights)
-            fields = {"features": declared.features, "eps": declared.eps, "keys": role == "k"}
-            return s.b.node(
-                "random_features", x, at=name, params={"projection": f"{path}.projection"}, kind="buffer", **fields
+            given = (x, mask) if keys else (x,)
+            fields = {"features": declared.features, "eps": declared.eps, "keys": keys}
+            y = s.b.node(
+                "random_features", *given, at=name, params=_projection(s, declared, home), kind="buffer", **fields
             )
-    return s.b.node("activation", x, at=name, function=declared.type)
+        case _:
+            y = s.b.node("activation", x, at=name, function=declared.type)
+    return s.b.node("mask_rows", y, mask, at=f"{name}.kept") if keys else y
 
 
 def _decay(s: Scope, op: Any, h: str, home: str, at: str) -> str:

@@ -13,15 +13,19 @@ def run(inputs: list[Tensor], params: dict[str, Tensor], attrs: Attrs, ctx: Cont
     beta = rest.pop(0) if attrs.get("rule") == "delta" else None
     rates = attrs.get("rates")
     fixed = torch.tensor(rates, dtype=q.dtype)[:, None, None] if rates is not None else None
-    return (core(q, k, v, attrs["scale"], fixed, gate, beta, attrs.get("key_sum"), attrs.get("mask") == "full"),)
+    y = core(
+        q, k, v, attrs["scale"], fixed, gate, beta, attrs.get("key_sum"), attrs.get("mask") == "full",
+        attrs.get("eps_at") == "keys",
+    )  # fmt: skip
+    return (y,)
 
 
 def core(q: Tensor, k: Tensor, v: Tensor, scale: float, fixed: Tensor | None, gate: Tensor | None, beta: Tensor | None,
-         key_sum: float | None, full: bool) -> Tensor:  # fmt: skip
+         key_sum: float | None, full: bool, on_keys: bool = False) -> Tensor:  # fmt: skip
     """q, k (B, H, S, Dk), v (B, H, S, Dv) -> (B, H, S, Dv); `fixed` (H, 1, 1), `gate` log decays, `beta` strengths."""
     if full:
         y = scale * q @ (k.transpose(-1, -2) @ v)
-        return y if key_sum is None else y / ((q * k.sum(2, keepdim=True)).sum(-1, keepdim=True) + key_sum)
+        return y if key_sum is None else y / _shares(q, k.sum(2, keepdim=True), key_sum, on_keys)
     state = q.new_zeros(*q.shape[:2], q.shape[3], v.shape[3])
     keys = q.new_zeros(*q.shape[:2], q.shape[3])
     out = []
@@ -37,6 +41,11 @@ def core(q: Tensor, k: Tensor, v: Tensor, scale: float, fixed: Tensor | None, ga
         y = scale * (q_t[..., None] * state).sum(-2)
         if key_sum is not None:
             keys = keys + k_t
-            y = y / ((q_t * keys).sum(-1, keepdim=True) + key_sum)
+            y = y / _shares(q_t, keys, key_sum, on_keys)
         out.append(y)
     return torch.stack(out, 2)
+
+
+def _shares(q: Tensor, keys: Tensor, eps: float, on_keys: bool) -> Tensor:
+    """q·keys + eps, or q·(keys + eps)."""
+    return (q * (keys + eps)).sum(-1, keepdim=True) if on_keys else (q * keys).sum(-1, keepdim=True) + eps

@@ -2,7 +2,8 @@
 
 Inputs q, k (B, H, S, Dk), v (B, H, S, Dv), then log decays (B, H, S, 1 or Dk) if `gated`, then write strengths
 (B, H, S, 1) if rule is "delta" (S ← decay∘S + k·beta·(v - k S)ᵀ, arXiv 2102.11174). `rates`: one fixed decay for each
-head. `key_sum` divides by q·Σk + eps. mask "full": every query reads the sum over all keys.
+head. `key_sum` divides by q·Σk + eps, with `eps_at` "keys" by q·(Σk + eps). mask "full": every query reads the
+sum over all keys.
 """
 
 from collections.abc import Sequence
@@ -13,8 +14,8 @@ from compiler.ops.base import REQUIRED, Attrs, Env, Flops, Op, StateTensor
 
 class LinearAttention(Op):
     name = "linear_attention"
-    fields = {"scale": REQUIRED, "rates": None, "gated": False, "rule": "add", "key_sum": None, "mask": "causal",
-              "at_least": "fp32"}  # fmt: skip
+    fields = {"scale": REQUIRED, "rates": None, "gated": False, "rule": "add", "key_sum": None,
+              "eps_at": "product", "mask": "causal", "at_least": "fp32"}  # fmt: skip
     n_inputs = (3, 5)
 
     def infer(self, inputs: Sequence[TensorType], attrs: Attrs) -> tuple[TensorType, ...]:

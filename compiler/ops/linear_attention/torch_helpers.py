@@ -34,19 +34,32 @@ def attend_linearly_shares(
     eps: float,
     log_decay: Tensor | None = None,
     beta: Tensor | None = None,
+    on_keys: bool = False,
 ) -> Tensor:
-    """The same divided by q · (sum of the keys so far) + eps. keys (B, H, K): their sum before, brought up to date."""
+    """The same divided by q · (sum of the keys so far) + eps, or on_keys by q · (that sum + eps).
+
+    keys (B, H, K): their sum before, brought up to date.
+    """
     y = attend_linearly(wide(q), wide(k), wide(v), state, scale, log_decay, beta)
     total = wide(k).cumsum(2)
     if keys is not None:
         total = total + keys[:, :, None]
         keys.copy_(total[:, :, -1])
-    return (y / ((wide(q) * total).sum(-1, keepdim=True) + eps)).to(v.dtype)
+    return (y / read_sum(q, total, eps, on_keys)).to(v.dtype)
 
 
-def attend_linearly_all(q: Tensor, k: Tensor, v: Tensor, scale: float, eps: float | None = None) -> Tensor:
+def attend_linearly_all(
+    q: Tensor, k: Tensor, v: Tensor, scale: float, eps: float | None = None, on_keys: bool = False
+) -> Tensor:
     """Every query reads the sum of k vT over all tokens; with eps divided by q · (sum of the keys) + eps."""
     y = scale * wide(q) @ (wide(k).mT @ wide(v))
     if eps is not None:
-        y = y / ((wide(q) * wide(k).sum(2, keepdim=True)).sum(-1, keepdim=True) + eps)
+        y = y / read_sum(q, wide(k).sum(2, keepdim=True), eps, on_keys)
     return y.to(v.dtype)
+
+
+def read_sum(q: Tensor, total: Tensor, eps: float, on_keys: bool) -> Tensor:
+    """q · total + eps, or q · (total + eps): (B, H, S, 1)."""
+    if on_keys:
+        return (wide(q) * (total + eps)).sum(-1, keepdim=True)
+    return (wide(q) * total).sum(-1, keepdim=True) + eps

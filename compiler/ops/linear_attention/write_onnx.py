@@ -8,7 +8,7 @@ from compiler.ir.types import TensorType
 from compiler.ops.merge_heads.write_onnx import merge
 
 FUSED_NAME = "LinearAttention"
-FIELDS = ("scale", "rates", "gated", "rule", "key_sum", "mask", "at_least")
+FIELDS = ("scale", "rates", "gated", "rule", "key_sum", "eps_at", "mask", "at_least")
 
 
 def write(w: Writer, node: Node) -> str:
@@ -16,7 +16,7 @@ def write(w: Writer, node: Node) -> str:
     q, k, v, *rest = w.inputs
     (batch, heads, symbol, width), value_width = w.types[0].shape, w.types[2].shape[3]
     if attrs.get("mask") == "full":
-        return _all_at_once(w, q, k, v, attrs["scale"], attrs.get("key_sum"))
+        return _all_at_once(w, q, k, v, attrs["scale"], attrs.get("key_sum"), attrs.get("eps_at") == "keys")
     decay = merge(w, rest.pop(0), int(heads) * int(w.types[3].shape[3])) if attrs.get("gated") else ""
     if attrs.get("rates") is not None:
         if min(attrs["rates"]) <= 0:
@@ -40,7 +40,7 @@ def write(w: Writer, node: Node) -> str:
     total = w.op("Add", total, w.op("Unsqueeze", past, w.ints(2)))  # (B, H, S, K)
     last = w.op("Slice", total, w.ints(-1), w.ints(2**31 - 1), w.ints(2))
     w.after("key_sum", kept, past, w.op("Squeeze", last, w.ints(2)))
-    return _shares(w, y, q, total, attrs["key_sum"])
+    return _shares(w, y, q, total, attrs["key_sum"], attrs.get("eps_at") == "keys")
 
 
 def attend(
@@ -89,15 +89,17 @@ def _scanned(w: Writer, flat: list[str], past: str, heads: int) -> tuple[str, st
     return w.float(w.op("Reshape", y, w.ints(0, 0, -1))), present
 
 
-def _all_at_once(w: Writer, q: str, k: str, v: str, scale: float, eps: float | None) -> str:
+def _all_at_once(w: Writer, q: str, k: str, v: str, scale: float, eps: float | None, on_keys: bool) -> str:
     y = w.op("MatMul", q, w.op("MatMul", w.op("Transpose", k, perm=[0, 1, 3, 2]), v))
     y = w.op("Mul", y, w.number(scale)) if scale != 1 else y
     if eps is None:
         return y
-    return _shares(w, y, q, w.op("ReduceSum", w.cast(k, "fp32"), w.ints(2), keepdims=1), eps)
+    return _shares(w, y, q, w.op("ReduceSum", w.cast(k, "fp32"), w.ints(2), keepdims=1), eps, on_keys)
 
 
-def _shares(w: Writer, y: str, q: str, total: str, eps: float) -> str:
-    """y / (q · total + eps), in fp32."""
+def _shares(w: Writer, y: str, q: str, total: str, eps: float, on_keys: bool) -> str:
+    """y / (q · total + eps), or y / (q · (total + eps)), in fp32."""
+    if on_keys:
+        total, eps = w.op("Add", total, w.single(eps)), 0
     read = w.op("ReduceSum", w.op("Mul", w.cast(q, "fp32"), total), w.ints(-1), keepdims=1)
-    return w.float(w.op("Div", w.cast(y, "fp32"), w.op("Add", read, w.single(eps))))
+    return w.float(w.op("Div", w.cast(y, "fp32"), w.op("Add", read, w.single(eps)) if eps else read))

@@ -11,9 +11,10 @@ from compiler.ir.program import by_layer
 def write(w: Writer, node: Node) -> None:
     q, k, v = (w.read(node, i) for i in range(3))
     scale, eps = float(node.attrs["scale"]), w.attr(node, "key_sum")
+    on_keys = ", on_keys=True" if w.attr(node, "eps_at") == "keys" else ""
     if w.attr(node, "mask") == "full":
         w.helper("attend_linearly_all")
-        more = "" if eps is None else f", {float(eps)!r}"
+        more = "" if eps is None else f", {float(eps)!r}{on_keys}"
         w.set(node, f"attend_linearly_all({q}, {k}, {v}, {scale!r}{more})", keeps=2)
         return
     rest = [w.read(node, i) for i in range(3, len(node.inputs))]
@@ -29,7 +30,7 @@ def write(w: Writer, node: Node) -> None:
     arguments += [f"beta={rest[0]}"] if w.attr(node, "rule") == "delta" else []
     name = "attend_linearly" if eps is None else "attend_linearly_shares"
     w.helper(name)
-    w.set(node, f"{name}({', '.join(arguments)})", keeps=2)
+    w.set(node, f"{name}({', '.join(arguments)}{on_keys if eps is not None else ''})", keeps=2)
 
 
 def _fixed(w: Writer, rates: list[float]) -> str:

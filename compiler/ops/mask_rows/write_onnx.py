@@ -12,10 +12,10 @@ def write(w: Writer, node: Node) -> str:
     rank = len(w.types[0].shape)
     symbol, total = w.types[0].shape[1 if rank == 3 else 2], w.types[1].shape[1]
     axes = (2,) if rank == 3 else (1, 3)
-    return w.op("Mul", x, w.shared(f"rows {mask} {symbol} {rank}", lambda m: _rows(m, mask, symbol, total, axes)))
+    return w.op("Mul", x, w.shared(f"rows {mask} {symbol} {rank}", lambda m: rows(m, mask, symbol, total, axes)))
 
 
-def _rows(m: Writer, mask: str, symbol: Dim, total: Dim, axes: tuple[int, ...]) -> str:
+def rows(m: Writer, mask: str, symbol: Dim, total: Dim, axes: tuple[int, ...]) -> str:
     """The mask of the new tokens as numbers, (B, S, 1) or (B, 1, S, 1)."""
     if m.sheet.stepping and total == "T":
         first = m.op("Sub", m.length(total), m.length(symbol))

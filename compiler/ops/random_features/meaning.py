@@ -11,5 +11,9 @@ def run(inputs: list[Tensor], params: dict[str, Tensor], attrs: Attrs, ctx: Cont
     x = inputs[0] * inputs[0].shape[-1] ** -0.25
     projected = x @ params["projection"].T
     square = (x**2).sum(-1, keepdim=True) / 2
-    top = projected.amax((-1, -2), keepdim=True) if attrs.get("keys") else projected.amax(-1, keepdim=True)
+    top = projected.amax(-1, keepdim=True)
+    if attrs.get("keys"):
+        if len(inputs) > 1 and inputs[1].numel():
+            top = top.masked_fill(~inputs[1].bool()[:, None, :, None], float("-inf"))
+        top = top.amax(-2, keepdim=True)
     return (attrs["features"] ** -0.5 * (torch.exp(projected - square - top) + attrs["eps"]),)
