@@ -99,7 +99,11 @@ class ExternalKeys(Node):
 
 
 class CompressedPast(Owner):
-    """Compressive transformer: positions that left the last `after` are compressed `rate` to one into `slots`."""
+    """Compressive transformer: positions that left the last `after` are compressed `rate` to one into `slots`.
+
+    The mask must be causal within segments of `segment` with a memory of `after`. Distances count a slot as one
+    position; `align` "oldest": while memory still fills, as if what is missing lay between.
+    """
 
     type: Literal["compressed_past"] = "compressed_past"
     segment: Size
@@ -107,6 +111,7 @@ class CompressedPast(Owner):
     slots: Size
     rate: Size
     map: Literal["conv", "mean", "max"] = "conv"
+    align: Literal["query", "oldest"] = "query"
     SHAPE: ClassVar = ("rate", "map")
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from archspec.spec.attention import Attention, LatentAttention, OwnProjections
-from archspec.spec.masks import And, ByHead, Mask, Not, Or
+from archspec.spec.attention import Attention, CompressedPast, LatentAttention, OwnProjections
+from archspec.spec.masks import And, ByHead, Mask, Not, Or, Segment
 from archspec.spec.mixers import (
     CompressSelectAttention,
     FixedDecay,
@@ -16,7 +16,7 @@ from archspec.spec.mixers import (
     Ssd,
 )
 from archspec.spec.mlp import FractionCapacity, GatedMlp, Mlp, Moe
-from archspec.spec.positions import ByLengthScaling, Rope, Temperature
+from archspec.spec.positions import Alibi, ByLengthScaling, Rope, Temperature
 from archspec.spec.rule import Around, Problem, Rule, distinct, kv_heads
 
 
@@ -49,6 +49,32 @@ def _no_scores(op: Any, around: Around) -> Problem:
     for i, position in enumerate(op.position):
         if not isinstance(position, Rope | Temperature):
             return f"position/{i}", f"{position.type!r} is added to attention scores, and {op.type} has none"
+    return None
+
+
+def _alibi(op: Attention, around: Around) -> Problem:
+    """ALiBi is defined up to a constant of each row of scores (arXiv 2108.12409, section 3), which a softmax over these
+    scores alone forgets; a cap or other keys would not."""
+    for i, position in enumerate(op.position):
+        if isinstance(position, Alibi) and (op.softcap or op.extra_keys):
+            beside = "a softcap" if op.softcap else "extra keys"
+            return f"position/{i}", f"alibi leaves a constant of each row open, so it cannot stand beside {beside}"
+    return None
+
+
+def _compressed_past(op: Attention, around: Around) -> Problem:
+    """What leaves the memory is what the mask stops showing, in whole slots."""
+    for i, keys in enumerate(op.extra_keys):
+        if not isinstance(keys, CompressedPast):
+            continue
+        for field in ("segment", "after"):
+            if getattr(keys, field) % keys.rate:
+                return f"extra_keys/{i}/{field}", f"found {getattr(keys, field)}, not a multiple of rate ({keys.rate})"
+        masks = op.mask.of if isinstance(op.mask, And) else (op.mask,)
+        segments = [(mask.length, mask.memory) for mask in masks if isinstance(mask, Segment)]
+        if segments != [(keys.segment, keys.after)]:
+            wanted = f"segment {{length: {keys.segment}, memory: {keys.after}}}"
+            return f"extra_keys/{i}", f"the mask shows other tokens than it compresses: it must have {wanted}"
     return None
 
 
@@ -138,7 +164,7 @@ def _fraction(capacity: FractionCapacity, around: Around) -> Problem:
 
 
 RULES: dict[type, tuple[Rule, ...]] = {
-    Attention: (kv_heads, distinct("bias"), _rope_within(lambda op: op.d_head), _by_head),
+    Attention: (kv_heads, distinct("bias"), _rope_within(lambda op: op.d_head), _by_head, _alibi, _compressed_past),
     OwnProjections: (distinct("of"),),
     LatentAttention: (distinct("bias"), _rope_within(lambda op: op.d_rope), _by_head),
     LinearAttention: (kv_heads, distinct("bias"), _no_scores, _rope_within(lambda op: op.d_key)),

@@ -38,6 +38,7 @@ class Scope:
     segment_rows: dict[str, Dim] = field(default_factory=dict)  # inputs joined along the sequence -> rows of each
     stream_places: dict[str, str] = field(default_factory=dict)  # stream -> capture name of its rows' places, or ""
     before: dict[str, str] = field(default_factory=dict)  # streams as the current branch sees them
+    memory: dict[str, Any] = field(default_factory=dict)  # of the current attention: see `compressed_past`
     reading: str = ""  # the stream that the current branch reads
     seen: dict[str, dict[str, Any]] = field(default_factory=dict)  # other stack -> how a branch before looked at it
     streams: dict[str, str] = field(default_factory=dict)  # stream -> value
@@ -50,8 +51,8 @@ class Scope:
 
     def capture_input(self, name: str, shape: tuple[int | str, ...], stand_in: str | None = None) -> str:
         """A model input (int) that a block reads by name; without `stand_in` the caller must give it."""
-        if name not in self.outer.types:
-            type_ = TensorType("int", shape)
+        type_ = TensorType("int", shape)
+        if name not in self.outer.types or self.outer.types[name] != type_:
             self.outer.offer(name, self.outer.main.input(name, type_), type_)
             if stand_in:
                 self.outer.optional[name] = stand_in

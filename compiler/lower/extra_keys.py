@@ -4,24 +4,27 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from compiler.ir.types import TensorType
+from compiler.lower import compressed_past
 from compiler.lower.context import Scope
 from compiler.lower.pointwise import linear, norm
 
 
 @dataclass
 class Extra:
-    """What the attention node gets: inputs by threes (keys, values, mask or absent), parameters, fields."""
+    """What the attention node gets: inputs by threes (keys, values, mask or absent), parameters, fields, biases."""
 
     values: list[str] = field(default_factory=list)
     params: dict[str, str] = field(default_factory=dict)
     fields: dict[str, Any] = field(default_factory=dict)
+    biases: list[tuple[str, str]] = field(default_factory=list)
 
     def add(self, kind: str, keys_values: list[str], mask: str = "") -> None:
         self.fields["extra"] = [*self.fields.get("extra", []), kind]
         self.values += [*keys_values, mask]
 
 
-def extra_keys(s: Scope, op: Any, h: str, home: str, at: str) -> Extra:
+def extra_keys(s: Scope, op: Any, h: str, q: str, home: str, at: str) -> Extra:
+    """All extra keys of an attention over the branch input h. q: the query as the position terms met it."""
     extra = Extra()
     for keys in op.extra_keys:
         match keys.type:
@@ -36,13 +39,16 @@ def extra_keys(s: Scope, op: Any, h: str, home: str, at: str) -> Extra:
                 _stream(s, op, keys, home, at, extra)
             case "external":
                 _external(s, op, keys, at, extra)
+            case "compressed_past":
+                _compressed(s, op, keys, q, home, at, extra)
             case _:
                 s.refuse(f"extra keys {keys.type!r}", at)
     return extra
 
 
 def _learned(s: Scope, op: Any, keys: Any, h: str, home: str, at: str, extra: Extra) -> None:
-    path = s.owner(f"{home}.learned", keys.weights)
+    earlier = extra.fields.get("extra", []).count("learned")
+    path = s.owner(f"{home}.learned" + (f"_{earlier + 1}" if earlier else ""), keys.weights)
     made = []
     for role, width in (("k", op.d_head), ("v", op.d_value)):
         x = s.b.node(
@@ -72,6 +78,16 @@ def _stream(s: Scope, op: Any, keys: Any, home: str, at: str, extra: Extra) -> N
             y = norm(s, op.qk_norm.norm, y, f"{home}.k_norm", f"{at}.{keys.name}.k_norm")
         made.append(y)
     extra.add("stream" if own else "stack", made, mask)
+
+
+def _compressed(s: Scope, op: Any, keys: Any, q: str, home: str, at: str, extra: Extra) -> None:
+    """Slots of tokens that left the memory, as `compressed_past.begin` made them."""
+    if "compressed" in extra.fields:
+        s.refuse("two compressed pasts", at)
+    made = compressed_past.keys_values(s, op, home, at)
+    extra.add("compressed", made, s.memory["real"])
+    extra.fields["compressed"] = compressed_past.extent(keys)
+    extra.biases += [(value, "extra") for value in compressed_past.scores(s, op, q, made[0], home, at)]
 
 
 def _external(s: Scope, op: Any, keys: Any, at: str, extra: Extra) -> None:

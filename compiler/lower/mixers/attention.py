@@ -2,11 +2,13 @@
 
 from typing import Any
 
+from compiler.lower import compressed_past
 from compiler.lower.context import Scope
 from compiler.lower.extra_keys import extra_keys
 from compiler.lower.find import find
 from compiler.lower.masks import lowered, mask_inputs
-from compiler.lower.pointwise import activation, linear, norm, projected_gate
+from compiler.lower.pointwise import activation, learned_gate, linear, norm, projected_gate
+from compiler.lower.position import rope
 
 ALL = frozenset("qkv")
 
@@ -33,14 +35,15 @@ def joined(s: Scope, op: Any, h: str, home: str, at: str) -> str:
         y = norm(s, op.inner_norm.norm, y, f"{home}.inner_norm", f"{at}.inner_norm")
     if op.gate is not None:
         y = gated(s, op, y, h, home, at)
-    return linear(s, y, s.width(h), f"{home}.o", f"{at}.o", "o" in op.bias)
+    return linear(s, y, s.d_model, f"{home}.o", f"{at}.o", "o" in op.bias)
 
 
 def _by_rows(s: Scope, op: Any, h: str, mask: Any, home: str, at: str) -> str:
     """Marked rows look through projections of their own; each attention leaves the other's rows zero."""
     own = frozenset(op.own_projections.of)
-    if op.position or op.qk_norm or op.extra_keys or not own <= ALL or op.empty_rows != "zeros":
-        s.refuse("own projections beside positions, norms, extra keys, of the output or where empty rows see all", at)
+    if op.position or op.qk_norm or op.extra_keys or op.key_map or not own <= ALL or op.empty_rows != "zeros":
+        beside = "positions, norms, extra keys, a key map, of the output or where empty rows see all"
+        s.refuse(f"own projections beside {beside}", at)
     marked = {"type": "queries", "of": op.own_projections.rows.model_dump(mode="json", exclude_none=True)}
     others = {"type": "and", "of": [mask, {"type": "not", "of": marked}]}
     plain = heads(s, op, h, others, home, at)
@@ -51,6 +54,9 @@ def _by_rows(s: Scope, op: Any, h: str, mask: Any, home: str, at: str) -> str:
 def heads(s: Scope, op: Any, h: str, mask: Any, home: str, at: str, own: frozenset[str] = frozenset()) -> str:
     """project → qk_norm → position → softmax(q·k)·v: (B, H, S, d_value). `own`: projections under `<home>.own`."""
     source, key_mask, cross = _source(s, op, h)
+    s.memory = {}
+    if (keys := compressed_past.of(op)) is not None:
+        compressed_past.begin(s, op, keys, h, home, at)
     homes = {role: f"{home}.own" if role in own else home for role in ALL}
     q = _project(s, h, op.n_heads, op.d_head, "q", op, homes["q"], at)
     k = _project(s, source, op.n_kv_heads, op.d_head, "k", op, homes["k"], at)
@@ -65,13 +71,18 @@ def heads(s: Scope, op: Any, h: str, mask: Any, home: str, at: str, own: frozens
     v = s.b.node("split_heads", v, at=f"{at}.v.heads", heads=op.n_kv_heads)
     if norms is not None and norms.scope != "width" and norms.at == "before_position":
         q, k = _qk_norm(s, norms, q, k, home, at)
+    plain = q
+    if cross and (term := next((t.type for t in op.position if t.type not in ("temperature", "bias_where")), None)):
+        s.refuse(f"position {term!r} between the places of two stacks", at)
     q, k, biases = _positions(s, op, q, k, home, at)
+    v = rope.values(s, op.position, v, at)
     if norms is not None and norms.at == "after_position":
         q, k = _qk_norm(s, norms, q, k, home, at)
     names, given = mask_inputs(s, mask, q, k)
     if cross:
         s.seen[op.source] = {"keys": source, "real": key_mask, "mask": mask, "names": names, "given": given}
-    extra = extra_keys(s, op, h, home, at)
+    extra = extra_keys(s, op, h, plain, home, at)
+    biases += extra.biases
     return s.b.node(
         "attention", q, k, v, key_mask, *given, *(value for value, _ in biases), *extra.values, at=f"{at}.core",
         params=extra.params, kind="norm", **extra.fields,
@@ -89,6 +100,8 @@ def _positions(s: Scope, op: Any, q: str, k: str, home: str, at: str) -> tuple[s
             s.refuse(f"position {term.type!r}", f"{at}/position/{i}")
         if op.key_map is not None:
             s.refuse("positions beside a key map", f"{at}/position/{i}")
+        if s.stream_places.get(s.reading) and term.type not in ("relative_vectors", "relative_segments"):
+            s.refuse(f"position {term.type!r} for queries that stand at given places", f"{at}/position/{i}")
         q, k, more = module.lower(s, term, q, k, f"{home}.{term.type}", f"{at}.{term.type}")
         biases += more
     for term in op.position:
@@ -112,9 +125,9 @@ def _mapped(s: Scope, op: Any, k: str, v: str, key_mask: str, home: str, at: str
 
 def gated(s: Scope, op: Any, y: str, h: str, home: str, at: str) -> str:
     """The gate on the joined heads, from the branch input."""
-    if op.gate.type != "projected":
-        s.refuse("a learned gate on the joined heads", at)
     path = s.owner(f"{home}.gate", op.gate.weights)
+    if op.gate.type == "learned":
+        return learned_gate(s, op.gate, y, path, f"{at}.gate")
     if op.gate.of == "channel":
         return projected_gate(s, op.gate, y, h, s.width(y), path, f"{at}.gate")
     g = activation(s, op.gate.fn, linear(s, h, op.n_heads, path, f"{at}.gate", op.gate.bias), f"{at}.gate.act")

@@ -6,6 +6,13 @@ from compiler.lower.context import Scope
 
 
 def lower(s: Scope, term: Any, q: str, k: str, home: str, at: str) -> tuple[str, str, list[tuple[str, str]]]:
+    shift = s.memory.get("shift")
+    places = (shift,) if shift else s.places(q, k)
+    return q, k, [(scores(s, term, q, k, places, home, at), "before_scale")]
+
+
+def scores(s: Scope, term: Any, q: str, k: str, places: tuple[str, ...], home: str, at: str) -> str:
+    """Scores of all pairs before the scale. places: those of queries and keys, or a shift of the queries' slots."""
     vectors, path = term.vectors, s.owner(home, term.weights)
     sinusoid = vectors.type == "sinusoid"
     if "s" in term.terms and sinusoid:
@@ -20,10 +27,10 @@ def lower(s: Scope, term: Any, q: str, k: str, home: str, at: str) -> tuple[str,
     params = {"r": f"{path}.r.weight"} if sinusoid else {"table": f"{table}.weight"}
     params |= {role: f"{path}.{role}.weight" for role, name in (("v", "v_r"), ("s", "s")) if name in terms}
     fields = vectors.model_dump(mode="json", exclude_none=True, exclude={"weights", "norm"})
-    scores = s.b.node(
-        "relative_scores", q, k, *s.places(q, k), at=at, params=params, vectors=fields, terms=terms, width=s.d_model
+    far = {"far": s.memory["far"]} if places and s.memory else {}
+    return s.b.node(
+        "relative_scores", q, k, *places, at=at, params=params, vectors=fields, terms=terms, width=s.d_model, **far
     )
-    return q, k, [(scores, "before_scale")]
 
 
 def finish(s: Scope, term: Any, q: str, home: str, at: str) -> str:

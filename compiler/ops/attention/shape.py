@@ -2,8 +2,8 @@
 
 Inputs: q (B, H, S, D), k (B, G, T, D), v (B, G, T, Dv), key mask (B, T) or absent, then one input for each mask atom
 that reads one (`mask_inputs` names them), then one bias (B|1, H|1, S, T) for each entry of `bias_at`
-("before_scale", "after_scale" or "extra"). G divides H: a query head h reads key head h // (H/G). `mask` is an expression of
-the spec's mask algebra. `cross`: keys come from another stack, computed once. A row that sees nothing gives zeros
+("before_scale", "after_scale" or "extra"). G divides H: a query head h reads key head h // (H/G). `mask` is an
+expression of the spec's mask algebra. `cross`: keys come from another stack, computed once. A row that sees nothing gives zeros
 (`empty_rows` "all": it sees everything).
 
 Keys besides those of the sequence take part in the same softmax and are seen by every query: for each entry of

@@ -12,8 +12,14 @@ from compiler.ops.sinusoid.shape import inverse_frequencies
 def run(inputs: list[Tensor], params: dict[str, Tensor], attrs: Attrs, ctx: Context) -> tuple[Tensor, ...]:
     q, k = inputs[:2]
     new, total = q.shape[2], k.shape[2]
-    i, j = inputs[2:] if len(inputs) == 4 else (torch.arange(total - new, total)[None], torch.arange(total)[None])
+    if len(inputs) == 4:
+        i, j = inputs[2:]
+    else:
+        i, j = torch.arange(total - new, total)[None], torch.arange(total)[None]
+        i = i + inputs[2] if len(inputs) == 3 else i
     distance = i[:, :, None] - j[:, None, :]  # (1|B, S, T)
+    if attrs.get("far"):
+        distance = distance.clamp(0, attrs["far"] - 1)
     vectors, index = by_distance(distance, q.shape[1], params, attrs, q.dtype)
     index = index[:, None].expand(len(q), q.shape[1], new, total)
     query = torch.zeros_like(q)

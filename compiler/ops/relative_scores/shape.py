@@ -1,10 +1,12 @@
 """Scores (B, H, S, T) of queries with vectors r by distance, and of keys with them: terms q·r, v·r, k·r and s.
 
-Inputs: q (B, H, S, D), k (B, G, T, D) (only its length is read unless `terms` has "k_r"), and positions of queries and
-keys (B, S), (B, T) where these are not their slots. vectors: "sinusoid" {layout, ladder, clamp}: sines and cosines of
-i - j, `width` wide, projected by r (H·D, width) (Transformer-XL, arXiv 1901.02860, section 3.3); "table" {distance,
-per_head}: a learned row for each distance j - i as in `relative_bias` (Shaw et al., arXiv 1803.02155), for all heads or
-for each. v (H, D) is a learned query (their v_r), s (H, rows) a learned number for each row of a table.
+Inputs: q (B, H, S, D), k (B, G, T, D) (only its length is read unless `terms` has "k_r"), and either positions of
+queries and keys (B, S), (B, T) where these are not their slots, or what is added to each query's slot (B, S). far: only
+distances from 0 to below it matter, the scores of others are hidden afterwards. vectors: "sinusoid" {layout, ladder,
+clamp}: sines and cosines of i - j, `width` wide, projected by r (H·D, width) (Transformer-XL, arXiv 1901.02860, section
+3.3); "table" {distance, per_head}: a learned row for each distance j - i as in `relative_bias` (Shaw et al., arXiv
+1803.02155), for all heads or for each. v (H, D) is a learned query (their v_r), s (H, rows) a learned number for each
+row of a table.
 """
 
 from collections.abc import Sequence
@@ -16,7 +18,7 @@ from compiler.ops.relative_bias.shape import rows
 
 class RelativeScores(Op):
     name = "relative_scores"
-    fields = {"vectors": REQUIRED, "terms": REQUIRED, "width": REQUIRED}
+    fields = {"vectors": REQUIRED, "terms": REQUIRED, "width": REQUIRED, "far": None}
     n_inputs = (2, 4)
 
     def check(self, inputs: Sequence[TensorType], attrs: Attrs) -> str | None:
@@ -54,6 +56,8 @@ class RelativeScores(Op):
     def _distances(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> int:
         if attrs["vectors"]["type"] == "table":
             return rows(attrs["vectors"]["distance"])
+        if attrs.get("far"):
+            return int(attrs["far"])
         total = env["T"] if inputs[1].shape[2] == "S" else size(inputs[1].shape[2], env)
         return size(inputs[0].shape[2], env) + total - 1
 

@@ -1,0 +1,68 @@
+"""Compressed memory: slots made of the branch input, keys and values from them, scores by their distance."""
+
+from typing import Any
+
+from compiler.lower.context import Scope
+from compiler.lower.find import find
+from compiler.lower.pointwise import linear, norm
+from compiler.ops.slot_places.shape import in_view
+
+
+def of(op: Any) -> Any:
+    """The compressed past among the extra keys of an attention, or None."""
+    return next((keys for keys in op.extra_keys if keys.type == "compressed_past"), None)
+
+
+def begin(s: Scope, op: Any, keys: Any, h: str, home: str, at: str) -> None:
+    """The slots and everybody's places, before the position terms ask for them."""
+    for wrong, what in (
+        (op.source != "self" or s.axes > 1, "of another source"),
+        (op.softcap, "under a softcap"),
+        (any(term.type != "relative_vectors" for term in op.position), "beside positions other than relative vectors"),
+        (op.empty_rows != "zeros", "where empty rows see all"),
+        (op.key_map, "beside a key map"),
+    ):
+        if wrong:
+            s.refuse(f"a compressed past {what}", at)
+    path = s.owner(f"{home}.compressed", keys.weights)
+    params = {role: f"{path}.{role}" for role in ("weight", "bias")} if keys.map == "conv" else {}
+    slots = s.b.node(
+        "compress_rows", h, s.capture("attention_mask"), at=f"{at}.compressed", params=params,
+        outputs=("slots", "real"), rate=keys.rate, map=keys.map,
+    )  # fmt: skip
+    shift = s.b.node(
+        "slot_places", h, slots, at=f"{at}.compressed", outputs=("shift", "near", "number"), align=keys.align,
+        **extent(keys),
+    )  # fmt: skip
+    made = s.b.nodes[-1].outputs
+    s.memory = {
+        "slots": slots, "real": s.b.nodes[-2].outputs[1], "near": made[1], "number": made[2],
+        "shift": shift if keys.align == "oldest" else "", "far": in_view(extent(keys)),
+    }  # fmt: skip
+
+
+def extent(keys: Any) -> dict[str, int]:
+    return {name: getattr(keys, name) for name in ("segment", "after", "slots", "rate")}
+
+
+def keys_values(s: Scope, op: Any, home: str, at: str) -> list[str]:
+    """The slots through the projections of keys and values."""
+    made = []
+    for role, width in (("k", op.d_head), ("v", op.d_value)):
+        y = linear(s, s.memory["slots"], op.n_kv_heads * width, f"{home}.{role}", f"{at}.slots.{role}", role in op.bias)
+        y = s.b.node("split_heads", y, at=f"{at}.slots.{role}.heads", heads=op.n_kv_heads)
+        if role == "k" and op.qk_norm is not None:
+            if op.qk_norm.scope != "head":
+                s.refuse("a compressed past under a qk_norm that is not by head", at)
+            y = norm(s, op.qk_norm.norm, y, f"{home}.k_norm", f"{at}.slots.k_norm")
+        made.append(y)
+    return made
+
+
+def scores(s: Scope, op: Any, q: str, k: str, home: str, at: str) -> list[str]:
+    """What the position terms add to the scores of the slots; q as the terms met it."""
+    places, found = (s.memory["near"], s.memory["number"]), []
+    for term in op.position:
+        module = find("position", term.type)
+        found.append(module.scores(s, term, q, k, places, f"{home}.{term.type}", f"{at}.slots.{term.type}"))
+    return found
