@@ -1,5 +1,6 @@
 """Parameters of a reference, counted from its tensors, and those that one token uses, by what its gradient reaches."""
 
+import re
 from collections.abc import Callable, Collection
 
 import torch
@@ -17,7 +18,7 @@ def total(model: nn.Module, unread: Collection[str] = ()) -> int:
 def used(model: nn.Module, one_token: Callable[[], Tensor], unread: Collection[str] = ()) -> int:
     """Elements of the parameters that reach the output of one token: of experts those it chose, all others whole.
 
-    An expert is a module of its own with "experts" in its name, or a slice of a parameter with that in its name.
+    Experts are numbered modules, or slices of parameters, with "experts" in their names (but "shared_experts").
     """
     model.zero_grad(set_to_none=True)
     with torch.enable_grad():
@@ -26,12 +27,12 @@ def used(model: nn.Module, one_token: Callable[[], Tensor], unread: Collection[s
     for name, value in model.named_parameters():
         if name in unread:
             continue
-        if "experts" not in name:
+        if not re.search(r"(?<!shared_)experts", name):
             found += value.numel()
         elif value.grad is not None:
-            # A matrix of all experts has their number as its first axis; that of one expert counts whole if it is hit.
-            hit = value.grad.flatten(1).abs().amax(1) > 0 if value.dim() > 2 else value.grad.abs().amax()[None] > 0
-            found += int(hit.sum()) * value.numel() // len(hit)
+            slices = 1 if re.search(r"experts\.\w*\d", name) else len(value)
+            hit = value.grad.reshape(slices, -1).abs().amax(1) > 0
+            found += int(hit.sum()) * value.numel() // slices
     model.zero_grad(set_to_none=True)
     return found
 

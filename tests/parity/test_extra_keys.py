@@ -13,10 +13,11 @@ from archspec.spec import load_spec, resolve
 from compiler import ops
 from compiler.lower.program import lower
 from compiler.ops.context import Context
-from compiler.verify.interpreter import interpret
 from tests.emit_torch.packages import spec
+from tests.parity.counting import counts
 from tests.parity.emitted import emitted_gap, meant
 from tests.parity.models import VOCAB, ids, redraw
+from tests.parity.targets import everywhere
 from tests.zoo import renaming as r
 from tests.zoo.shrink import shrunk
 
@@ -51,7 +52,7 @@ GPT_OSS: r.Table = {
 
 
 @torch.no_grad()
-def test_gpt_oss_is_transformers_gpt_oss() -> None:
+def test_gpt_oss_is_transformers_gpt_oss(tmp_path: Path) -> None:
     rope = {"rope_type": "yarn", "rope_theta": 150000.0, "factor": 32.0, "truncate": False,
             "original_max_position_embeddings": 4096, "beta_fast": 32.0, "beta_slow": 1.0}  # fmt: skip
     sizes: Any = {
@@ -63,18 +64,21 @@ def test_gpt_oss_is_transformers_gpt_oss() -> None:
     model = redraw(GptOssForCausalLM(GptOssConfig(**sizes)))
     ours = {"vocab_size": VOCAB, "max_length": 64, "d_model": 32, "d_head": 8, "n_heads": 4, "n_kv_heads": 2,
             "d_ff": 48, "n_experts": 4, "top_k": 2, "behind": 5}  # fmt: skip
-    program = lower(shrunk("gpt-oss-20b", {"decoder": ["local", "global"]}, ours))
+    resolved = shrunk("gpt-oss-20b", {"decoder": ["local", "global"]}, ours)
+    program = lower(resolved)
     weights = r.renamed(program.parameter_paths(), model.state_dict(), GPT_OSS)
-    tokens = ids(2, 13)
-    found = next(iter(interpret(program, weights, {"input_ids": tokens}).values()))
-    torch.testing.assert_close(found, model(input_ids=tokens).logits, atol=1e-4, rtol=1e-4)
+    inputs = {"input_ids": ids(2, 17), "attention_mask": torch.ones(2, 17, dtype=torch.long)}
+    inputs["attention_mask"][0, :5] = 0
+    everywhere(program, weights, inputs, model(**inputs).logits, tmp_path, valid=inputs["attention_mask"].bool())
+    counts(resolved, model, lambda: model(input_ids=ids(1, 1)).logits)
 
 
+BUCKETS = {"type": "relative_bias", "distance": {"type": "log_buckets", "buckets": 8, "max": 20, "sides": 1}}
 FORMS: dict[str, dict[str, Any]] = {
     "sink": {"extra_keys": ["sink"]},
     "sink in a window": {"extra_keys": ["sink"], "mask": {"type": "window", "behind": 4}},
     "sink and cap": {"extra_keys": ["sink"], "softcap": 2},
-    "sink and bias": {"extra_keys": ["sink"], "position": ["alibi"]},
+    "sink and bias": {"extra_keys": ["sink"], "position": [BUCKETS]},
     "learned": {"extra_keys": [{"type": "learned", "count": 3}]},
     "learned and sink": {"extra_keys": [{"type": "learned", "count": 3}, "sink"]},
 }
