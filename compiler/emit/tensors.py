@@ -14,7 +14,7 @@ from archspec.interop.recipe import Recipe, Stored, compose, sources
 from archspec.interop.tensor_map import TensorMap
 from compiler import pipeline
 from compiler.ir.graph import Node
-from compiler.ir.program import Program, calls, runs
+from compiler.ir.program import Program, calls, repeat_attrs
 from compiler.verify.compare import compare
 from compiler.verify.interpreter import interpret
 from compiler.weights.evaluate import evaluate
@@ -177,7 +177,7 @@ def one_layer_each(program: Program) -> Program:
         if node.op != "repeat":
             return node
         first = {call.block: call for call in reversed(calls(node))}
-        return node.with_(attrs={"calls": runs([first[name] for name in reversed(list(first))])})
+        return node.with_(attrs=repeat_attrs([first[name] for name in reversed(list(first))]))
 
     main = replace(program.main, nodes=tuple(map(cut, program.main.nodes)))
     return replace(program, main=main)

@@ -1,9 +1,10 @@
 """Tiny models of transformers, built from a configuration and saved as a folder; every weight drawn anew."""
 
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import transformers
@@ -11,15 +12,29 @@ import transformers
 VOCABULARY = 97
 
 
+def nothing(ids: torch.Tensor) -> dict[str, torch.Tensor]:
+    return {}
+
+
+def some_global(ids: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Every fifth word sees everything."""
+    return {"global_attention_mask": (torch.arange(ids.shape[1]) % 5 == 2).long().expand_as(ids)}
+
+
 @dataclass(frozen=True)
 class Case:
-    """`model` and `config` name classes of transformers; `bare` the class without head."""
+    """`model` and `config` name classes of transformers; `bare` the class without head.
+
+    role: a decoder steps. more: what the model reads beside these ids.
+    """
 
     model: str
     config: str
     bare: str
     fields: dict[str, Any] = field(default_factory=dict)
     attention: str = "eager"  # which of transformers' implementations
+    role: Literal["decoder", "encoder", "pair"] = "decoder"
+    more: Callable[[torch.Tensor], dict[str, torch.Tensor]] = nothing
 
     def build(self, cls: str | None = None, **changes: Any) -> transformers.PreTrainedModel:
         config = getattr(transformers, self.config)(vocab_size=VOCABULARY, **(self.fields | changes))
@@ -160,19 +175,24 @@ def switch(**changes: Any) -> Case:
              "num_sparse_encoder_layers": 1, "num_sparse_decoder_layers": 2, "num_experts": 2, "expert_capacity": 4,
              "relative_attention_num_buckets": 8, "relative_attention_max_distance": 10}  # fmt: skip
     kind = "SwitchTransformers"
-    return Case(f"{kind}ForConditionalGeneration", f"{kind}Config", f"{kind}Model", sizes | changes)
+    return Case(f"{kind}ForConditionalGeneration", f"{kind}Config", f"{kind}Model", sizes | changes, role="pair")
 
 
 def gpt2(**changes: Any) -> Case:
     return Case("GPT2LMHeadModel", "GPT2Config", "GPT2Model", GPT2 | changes)
 
 
+def encoder(kind: str, more: Any = nothing, **changes: Any) -> Case:
+    fields = ENCODER | changes
+    return Case(f"{kind}ForMaskedLM", f"{kind}Config", f"{kind}Model", fields, role="encoder", more=more)
+
+
 def bert(**changes: Any) -> Case:
-    return Case("BertForMaskedLM", "BertConfig", "BertModel", ENCODER | changes)
+    return encoder("Bert", **changes)
 
 
 def roberta(**changes: Any) -> Case:
-    return Case("RobertaForMaskedLM", "RobertaConfig", "RobertaModel", ENCODER | {"type_vocab_size": 1} | changes)
+    return encoder("Roberta", type_vocab_size=1, **changes)
 
 
 def bloom(**changes: Any) -> Case:
@@ -193,14 +213,14 @@ def mpt(**changes: Any) -> Case:
 def t5(**changes: Any) -> Case:
     sizes = {"d_model": 32, "d_kv": 12, "d_ff": 48, "num_layers": 2, "num_decoder_layers": 3, "num_heads": 4,
              "relative_attention_num_buckets": 8, "relative_attention_max_distance": 10}  # fmt: skip
-    return Case("T5ForConditionalGeneration", "T5Config", "T5Model", sizes | changes)
+    return Case("T5ForConditionalGeneration", "T5Config", "T5Model", sizes | changes, role="pair")
 
 
 def bart(kind: str = "Bart", model: str = "BartForConditionalGeneration", **changes: Any) -> Case:
     sizes = {"d_model": 32, "encoder_layers": 2, "decoder_layers": 3, "encoder_attention_heads": 4,
              "decoder_attention_heads": 2, "encoder_ffn_dim": 48, "decoder_ffn_dim": 40, "pad_token_id": 1,
              "max_position_embeddings": 64}  # fmt: skip
-    return Case(model, f"{kind}Config", f"{kind}Model", sizes | changes)
+    return Case(model, f"{kind}Config", f"{kind}Model", sizes | changes, role="pair")
 
 
 def falcon(attention: str = "eager", **changes: Any) -> Case:
@@ -303,7 +323,16 @@ CASES = {
     "bert": bert(),
     "bert untied": bert(tie_word_embeddings=False, hidden_act="gelu_new"),
     "roberta": roberta(),
-    "xlm-roberta": Case("XLMRobertaForMaskedLM", "XLMRobertaConfig", "XLMRobertaModel", ENCODER),
+    "xlm-roberta": encoder("XLMRoberta"),
+    "xlm-roberta-xl": encoder("XLMRobertaXL"),
+    "xlm-roberta-xl untied": encoder("XLMRobertaXL", tie_word_embeddings=False, layer_norm_eps=1e-3),
+    "roformer": encoder("RoFormer", embedding_size=24),
+    "roformer with rotated values": encoder("RoFormer", rotary_value=True, tie_word_embeddings=False),
+    "longformer": encoder("Longformer", some_global, attention_window=[4, 8], type_vocab_size=1),
+    "big_bird": encoder("BigBird", block_size=4, num_random_blocks=1),
+    "big_bird whole, few biases": encoder(
+        "BigBird", attention_type="original_full", use_bias=False, rescale_embeddings=True, tie_word_embeddings=False
+    ),
     "bloom": bloom(),
     "bloom untied": bloom(tie_word_embeddings=False, layer_norm_epsilon=1e-3),
     "falcon 7b": falcon(),

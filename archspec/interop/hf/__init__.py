@@ -46,6 +46,10 @@ FAMILIES = {
     "bert": "bert",
     "roberta": "roberta",
     "xlm-roberta": "xlm_roberta",
+    "xlm-roberta-xl": "xlm_roberta_xl",
+    "roformer": "roformer",
+    "longformer": "longformer",
+    "big_bird": "big_bird",
 }
 
 

@@ -53,21 +53,33 @@ class HeadNames:
     bias: str
 
 
-def read(config: Config, *, vocab_size: int, pad_id: int | None = None, head_activation: str | None = None) -> Encoder:
+DEFAULTS = {
+    "hidden_size": 768, "num_attention_heads": 12, "num_hidden_layers": 12, "intermediate_size": 3072,
+    "max_position_embeddings": 512, "type_vocab_size": 2, "layer_norm_eps": 1e-12, "hidden_act": "gelu",
+}  # fmt: skip
+
+
+def read(config: Config, *, pad_id: int | None = None, head_activation: str | None = None, **defaults: Any) -> Encoder:
+    """`defaults` are fields of the file, where the family's are not BERT's; `vocab_size` has to be among them."""
     config.fixed("position_embedding_type", "absolute")  # transformers 5.23 has no other any more
-    d_model, n_heads = config.integer("hidden_size", 768), config.integer("num_attention_heads", 12)
+    absent: dict[str, Any] = DEFAULTS | defaults
+
+    def integer(name: str) -> int:
+        return config.integer(name, absent[name])
+
+    d_model, n_heads = integer("hidden_size"), integer("num_attention_heads")
     if d_model % n_heads:
         raise config.fail("hidden_size", f"{d_model} is not a multiple of num_attention_heads = {n_heads}")
-    activation = config.word("hidden_act", "gelu", ACTIVATIONS)
+    activation = config.word("hidden_act", absent["hidden_act"], ACTIVATIONS)
     encoder = Encoder(
-        vocab_size=config.integer("vocab_size", vocab_size),
-        rows=config.integer("max_position_embeddings", 512),
-        token_types=config.integer("type_vocab_size", 2),
+        vocab_size=integer("vocab_size"),
+        rows=integer("max_position_embeddings"),
+        token_types=integer("type_vocab_size"),
         d_model=d_model,
-        d_ff=config.integer("intermediate_size", 3072),
-        n_layers=config.layers("num_hidden_layers", 12),
+        d_ff=integer("intermediate_size"),
+        n_layers=config.layers("num_hidden_layers", absent["num_hidden_layers"]),
         n_heads=n_heads,
-        eps=config.number("layer_norm_eps", 1e-12),
+        eps=config.number("layer_norm_eps", absent["layer_norm_eps"]),
         activation=activation,
         causal=config.flag("is_decoder", False),
         tied=config.flag("tie_word_embeddings", True),
@@ -179,27 +191,36 @@ def tensors(m: Encoder, head: HeadKind, prefix: str, names: HeadNames) -> Tensor
 
 
 def fields(resolved: Resolved) -> dict[str, Any]:
-    """The fields of config.json that both families share."""
+    """The fields of config.json that all families of this kind share."""
     stack = resolved.stacks[resolved.output]
-    if not stack.layers or len(stack.inputs) != 1 or len(stack.bodies) != 1 or len(stack.bodies[0]) != 2:
-        raise CannotSay("one input, and equal layers of one attention and one MLP")
+    if not stack.layers or len(stack.inputs) != 1 or any(len(body) != 2 for body in stack.bodies):
+        raise CannotSay("one input, and layers of one attention and one MLP")
     entrance, (first, second) = stack.inputs[0], stack.bodies[0]
     attention, mlp = operator(first, Attention), operator(second, Mlp)
-    if len(entrance.sum) != 3:
-        raise CannotSay("the input is words, token types and learned positions")
+    if len(entrance.sum) < 2:
+        raise CannotSay("the input is words, token types and perhaps learned positions")
     expect(Tokens, entrance.sum[0], "the first part")
     types = expect(TokenTypes, entrance.sum[1], "the second part")
-    learned = expect(Learned, entrance.sum[2], "the third part")
+    branch = expect(Branch, first, "a step")
+    norm = branch.sum_norm or branch.pre_norm
     return {
         "vocab_size": resolved.vocab_size,
-        "max_position_embeddings": learned.size,
+        "max_position_embeddings": resolved.max_length
+        if len(entrance.sum) == 2
+        else expect(Learned, entrance.sum[2], "the third part").size,
         "type_vocab_size": types.size,
         "hidden_size": stack.d_model,
         "intermediate_size": mlp.d_ff,
         "num_hidden_layers": len(stack.layers),
         "num_attention_heads": attention.n_heads,
-        "layer_norm_eps": expect(LayerNorm, expect(Branch, first, "a step").sum_norm, "the norm after attention").eps,
+        "layer_norm_eps": expect(LayerNorm, norm, "the norm beside attention").eps,
         "hidden_act": spelling(mlp.activation),
         "is_decoder": isinstance(attention.mask, Causal),
         "tie_word_embeddings": resolved.head is None or is_tied(resolved),
     }
+
+
+def attention_of(spec: dict[str, Any]) -> dict[str, Any]:
+    """The attention of a spec made here, for a family that changes it."""
+    op: dict[str, Any] = spec["stacks"][STACK]["blocks"]["main"][0]["op"]
+    return op

@@ -17,9 +17,9 @@ NAMES = encoder.HeadNames(
 )
 
 
-def read(config: Config, vocab_size: int = 50265) -> encoder.Encoder:
+def read(config: Config, **defaults: Any) -> encoder.Encoder:
     pad_id = config.integer("pad_token_id", 1, least=0)
-    return encoder.read(config, vocab_size=vocab_size, pad_id=pad_id, head_activation="gelu")
+    return encoder.read(config, pad_id=pad_id, head_activation="gelu", **{"vocab_size": 50265} | defaults)
 
 
 def to_spec(config: Config, head: HeadKind) -> dict[str, Any]:

@@ -1,21 +1,13 @@
-"""Rotary positions on q and k."""
+"""Rotary positions on q and k, and on v where a term says so."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from compiler.lower.context import Scope
 
 
 def lower(s: Scope, term: Any, q: str, k: str, home: str, at: str) -> tuple[str, str, list[tuple[str, str]]]:
-    positions = s.capture("positions") if term.ids is None else s.capture_input(term.ids, ("B", s.type_of(q).shape[2]))
-    scaling = None if term.scaling is None else term.scaling.model_dump(mode="json", exclude_none=True)
-    if scaling is not None and scaling["type"] == "dynamic":
-        # The base grows with the length seen beyond `original_length`; a model that never goes there has one base.
-        if not 0 < s.max_length <= scaling["original_length"]:
-            s.refuse("rope scaling 'dynamic' beyond its original length", at)
-        scaling = None
-    fields = {"theta": term.theta, "dims": term.dims, "pairing": term.pairing, "offset": term.offset,
-              "ladder": term.ladder, "scaling": scaling, "max_length": s.max_length,
-              "at_least": s.at_least["rotary"]}  # fmt: skip
+    positions, fields = _positions(s, term, q), _fields(s, term, at)
     turned = {
         role: s.b.node("rope", x, positions, at=f"{at}.{role}", **fields) if role in term.rotates else x
         for role, x in (("q", q), ("k", k))
@@ -27,3 +19,28 @@ def lower(s: Scope, term: Any, q: str, k: str, home: str, at: str) -> tuple[str,
                 "position_decay", turned[role], positions, at=f"{at}.{role}.decay", sign=sign, **fields
             )
     return turned["q"], turned["k"], []
+
+
+def values(s: Scope, terms: Sequence[Any], v: str, at: str) -> str:
+    """v (B, H, S, d_value) turned by those of an attention's terms that say so."""
+    for i, term in enumerate(terms):
+        if term.type == "rope" and "v" in term.rotates:
+            v = s.b.node("rope", v, _positions(s, term, v), at=f"{at}.v.turned_{i}", **_fields(s, term, at))
+    return v
+
+
+def _positions(s: Scope, term: Any, x: str) -> str:
+    return s.capture("positions") if term.ids is None else s.capture_input(term.ids, ("B", s.type_of(x).shape[2]))
+
+
+def _fields(s: Scope, term: Any, at: str) -> dict[str, Any]:
+    scaling = None if term.scaling is None else term.scaling.model_dump(mode="json", exclude_none=True)
+    if scaling is not None and scaling["type"] == "dynamic":
+        # The base grows with the length seen beyond `original_length`; a model that never goes there has one base.
+        if not 0 < s.max_length <= scaling["original_length"]:
+            s.refuse("rope scaling 'dynamic' beyond its original length", at)
+        scaling = None
+    return {
+        "theta": term.theta, "dims": term.dims, "pairing": term.pairing, "offset": term.offset, "ladder": term.ladder,
+        "scaling": scaling, "max_length": s.max_length, "at_least": s.at_least["rotary"],
+    }  # fmt: skip
