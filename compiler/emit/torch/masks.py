@@ -63,7 +63,9 @@ def rule(mask: Mask, total: str, named: dict[str, str]) -> str:
                 return f"({named[rows.get('name', 'prefix')]} != 0)[:, {place}]"
             return _rows(rows, "j" if mask["type"] == "keys" else "i", total)
         case "random_blocks" | "top_blocks":
-            return named[atom(mask)]
+            if (name := named.get(atom(mask))) is None:
+                raise NotImplementedError(f"mask {mask['type']!r} here")
+            return name
         case "input":
             return f"({named[mask['name']]} != 0)[:, None]"
         case "label":

@@ -1,6 +1,7 @@
-"""Blocks of keys that are drawn or chosen by their scores, in PyTorch: each layer has its own, so it makes its mask."""
+"""Masks that a layer makes for itself, in PyTorch: blocks of keys that are drawn, or chosen by their scores, and masks
+along an axis of a grid."""
 
-from compiler.emit.torch.masks import BLOCKS, atom, atoms, causal_window, rule
+from compiler.emit.torch.masks import BLOCKS, atom, atoms, causal_window, is_full, rule
 from compiler.emit.torch.numbers import floats
 from compiler.emit.torch.writer import RUNTIME, Writer
 from compiler.ir.graph import Node
@@ -8,6 +9,16 @@ from compiler.masks.drawn import PAPER_LENGTHS, tables
 from compiler.masks.facts import Mask, holds
 
 HELPERS = "compiler.ops.attention.torch_helpers"
+
+
+def in_layer(w: Writer, node: Node) -> bool:
+    """Whether the mask is no value that all layers share: blocks, or queries along another axis than the tokens'."""
+    mask = node.attrs["mask"]
+    if node.attrs.get("cross") or is_full(mask):
+        return False
+    q, k = (w.type(v).shape if v else () for v in node.inputs[:2])  # (B, H, S, D) or (B, S, H·D)
+    time = 2 if len(q) == 4 else 1
+    return holds(mask, *BLOCKS) or (w.type(w.stream).shape[1] != q[time] and (not k or q[time] == k[time]))
 
 
 def known(mask: Mask) -> Mask:
@@ -29,7 +40,7 @@ def narrowed(
     """(mask, causal) with the blocks. qk: variables, the keys with those of the state; given: span, mask, causal of
     what is known before; named: mask input -> value of the graph."""
     expression, (span, mask, causal) = node.attrs["mask"], given
-    if node.attrs.get("cross") or not holds(expression, *BLOCKS):
+    if not in_layer(w, node):
         return mask, causal
     i, j, real = ("i", "j", w.variable(key_mask) if key_mask else "None")
     if span:

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from compiler.emit.torch.masks import BLOCKS, causal_window, is_full, rule
+from compiler.emit.torch.masks import causal_window, is_full, rule
 from compiler.emit.torch.writer import RUNTIME, Writer
 from compiler.ir.graph import Node
-from compiler.masks.facts import by_inputs, cache_limit, holds
-from compiler.ops.attention.torch_blocks import known, narrowed
+from compiler.masks.facts import by_inputs, cache_limit
+from compiler.ops.attention.torch_blocks import in_layer, known, narrowed
 
 HELPERS = "compiler.ops.attention.torch_helpers"
 
@@ -15,8 +15,7 @@ HELPERS = "compiler.ops.attention.torch_helpers"
 def view(w: Writer, node: Node, key_mask: str, named: dict[str, str]) -> tuple[str, str, str]:
     """(span or "", mask, causal) expressions: what the node's queries see. `key_mask`: a value of the graph or "".
 
-    named: mask input -> value of the graph. Where blocks are drawn or chosen, this is the rest of the mask:
-    `narrowed` adds them.
+    named: mask input -> value of the graph. Where a layer makes its mask itself, `narrowed` adds what is missing here.
     """
     mask = node.attrs["mask"]
     real = "{1}" if key_mask else "None"
@@ -29,8 +28,6 @@ def view(w: Writer, node: Node, key_mask: str, named: dict[str, str]) -> tuple[s
         w.helper("given_mask", HELPERS)
         extra = ", empty_rows_see_all=True" if w.attr(node, "empty_rows") == "all" else ""
         return "", w.once("mask", f"given_mask({seen}, {real}, {{0}}{extra})", *inputs, *named.values()), "False"
-    if holds(mask, *BLOCKS) and not w.steps:
-        return "", "None", "False"
     causal, window = causal_window(known(mask))
     fields = ""
     if w.steps:
@@ -47,6 +44,8 @@ def view(w: Writer, node: Node, key_mask: str, named: dict[str, str]) -> tuple[s
         return span, f"{span}.mask", f"{span}.causal"
     if is_full(mask) and w.attr(node, "empty_rows") != "all":
         return "", padding(w, key_mask), "False"
+    if in_layer(w, node):
+        return "", "None", "False"
     places = "".join(f", {{{len(inputs) + i}}}" for i in range(len(named)))
     given = {name: f"given_{i}" for i, name in enumerate(named)}
     sees = w.function("sees", ("i", "j", *given.values()), rule(mask, "j.shape[1]", given))

@@ -20,6 +20,9 @@ class FoldAxis(Op):
         length = grid.pop(attrs["axis"])
         return (TensorType(inputs[0].dtype, (product([batch, *grid]), length, width)),)
 
+    def lookahead(self, attrs: Attrs) -> str | None:
+        return "a grid is run as a whole"
+
 
 def product(dims: list[Dim]) -> Dim:
     """The product of dimensions; symbols stay symbols."""
