@@ -27,7 +27,8 @@ TARGETS = torch.randint(5, VOCABULARY, (2, 7), generator=torch.Generator().manua
 def outputs(case: Case, model: torch.nn.Module, shift: int = 0) -> transformers.utils.ModelOutput:
     """What transformers computes, words counted on by `shift`; an encoder-decoder also gets what it has written."""
     words, written = (5 + (ids - 5 + shift) % (VOCABULARY - 5) for ids in (IDS, TARGETS))
-    return model(words, **({"decoder_input_ids": written} if case.role == "pair" else case.more(words)))
+    more = {"decoder_input_ids": written} if case.role == "pair" else case.more(words)
+    return model(words, **{name: x.to(model.dtype) if x.is_floating_point() else x for name, x in more.items()})
 
 
 @torch.no_grad()
@@ -192,6 +193,7 @@ def test_without_origin_the_export_means_the_same(saved: tuple[Case, Path], tmp_
 # Where another width than intermediate_size's stands; empty where it follows from the width of the model.
 WIDTHS: dict[str, tuple[str, ...]] = {
     "switch_transformers": (),
+    "xlnet": ("d_inner",),
     "gpt2": ("n_inner",),
     "mamba": ("state_size",),
     "mamba2": ("state_size",),
@@ -214,13 +216,11 @@ def test_an_edit_replaces_what_it_changes_and_keeps_the_rest(saved: tuple[Case, 
     document = json.loads(json.dumps(open_source(saved[1]).spec._document))
     for stack in document["stacks"].values():
         first = next(iter(stack["blocks"].values()))
-        steps = first[0].get("parallel", first)
-        op = steps[-1]["op"]
-        op = op.get("expert", op)
-        op["d_ff" if "d_ff" in op else "d_state"] = 56
-    widths = (EXPERT_WIDTHS if "expert" in steps[-1]["op"] else WIDTHS).get(
-        original["model_type"], ("intermediate_size",)
-    )
+        ops = [branch["op"] for step in first for branch in step.get("parallel", [step])]
+        for op in ops:
+            inner = op.get("expert", op)
+            inner.update({width: 56 for width in ("d_ff", "d_state") if width in inner})
+    widths = (EXPERT_WIDTHS if "expert" in ops[-1] else WIDTHS).get(original["model_type"], ("intermediate_size",))
     if not widths:
         with pytest.raises(InputError, match=f"{original['model_type']} cannot say this architecture"):
             export_config(load_spec(document))

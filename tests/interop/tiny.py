@@ -21,6 +21,19 @@ def some_global(ids: torch.Tensor) -> dict[str, torch.Tensor]:
     return {"global_attention_mask": (torch.arange(ids.shape[1]) % 5 == 2).long().expand_as(ids)}
 
 
+def two_targets(ids: torch.Tensor) -> dict[str, torch.Tensor]:
+    """An order in which words see those before them, the last two of which are to be found; two segments."""
+    batch, n = ids.shape
+    rank = torch.randperm(n, generator=torch.Generator().manual_seed(0)).argsort()
+    mapping = torch.zeros(batch, 2, n, dtype=torch.float)
+    mapping[:, 0, rank == n - 2] = mapping[:, 1, rank == n - 1] = 1
+    return {
+        "perm_mask": (rank[:, None] <= rank[None, :]).float().expand(batch, n, n),
+        "target_mapping": mapping,
+        "token_type_ids": (torch.arange(n) > n // 2).long().expand(batch, -1),
+    }
+
+
 @dataclass(frozen=True)
 class Case:
     """`model` and `config` name classes of transformers; `bare` the class without head.
@@ -33,7 +46,7 @@ class Case:
     bare: str
     fields: dict[str, Any] = field(default_factory=dict)
     attention: str = "eager"  # which of transformers' implementations
-    role: Literal["decoder", "encoder", "pair"] = "decoder"
+    role: Literal["decoder", "encoder", "pair", "other"] = "decoder"
     more: Callable[[torch.Tensor], dict[str, torch.Tensor]] = nothing
 
     def build(self, cls: str | None = None, **changes: Any) -> transformers.PreTrainedModel:
@@ -158,6 +171,11 @@ def mamba2(**changes: Any) -> Case:
 def jamba(**changes: Any) -> Case:
     fields = DECODER | JAMBA | changes
     return Case("JambaForCausalLM", "JambaConfig", "JambaModel", fields)
+
+
+def xlnet(**changes: Any) -> Case:
+    sizes = {"d_model": 32, "n_layer": 2, "n_head": 4, "d_inner": 48, "pad_token_id": 5}
+    return Case("XLNetLMHeadModel", "XLNetConfig", "XLNetModel", sizes | changes, role="other", more=two_targets)
 
 
 def rwkv(**changes: Any) -> Case:
@@ -309,6 +327,8 @@ CASES = {
         intermediate_size=48,
         tie_word_embeddings=True,
     ),
+    "xlnet": xlnet(),
+    "xlnet clamped, untied": xlnet(clamp_len=3, tie_word_embeddings=False, ff_activation="relu"),
     "mamba": mamba(),
     "mamba with biases, untied": mamba(use_bias=True, use_conv_bias=False, tie_word_embeddings=False, expand=3),
     "mamba2": mamba2(),

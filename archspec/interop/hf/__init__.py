@@ -29,6 +29,8 @@ FAMILIES = {
     "deepseek_v3": "deepseek_v3",
     "minimax": "minimax",
     "rwkv": "rwkv",
+    "xlnet": "xlnet",
+    "reformer": "reformer",
     "mamba": "mamba",
     "mamba2": "mamba2",
     "jamba": "jamba",
