@@ -83,7 +83,8 @@ class OnnxPackage:
             if declared.name in inputs:
                 feed[declared.name] = inputs[declared.name].numpy().astype(kind)
             elif declared.name.startswith("past_"):
-                shape = tuple({"batch": batch, "past": 0}.get(dim, dim) for dim in declared.shape)
+                fixed = (batch if dim == "batch" else dim for dim in declared.shape)
+                shape = tuple(0 if isinstance(dim, str) else dim for dim in fixed)  # "past": nothing is there yet
                 feed.setdefault(declared.name, np.zeros(shape, kind))
             elif main := self._masked(declared.name):
                 feed[declared.name] = np.ones((batch, start + inputs.get(main, first).shape[1]), kind)

@@ -13,7 +13,7 @@ from compiler.emit.onnx import emit
 from compiler.ir.builder import Builder
 from compiler.ir.check import check
 from compiler.ir.program import Param, Program
-from compiler.ir.types import TensorType
+from compiler.ir.types import TensorType, size
 from compiler.ops.activation.shape import FUNCTIONS
 from compiler.verify.interpreter import interpret
 from tests.emit_onnx.models import draw, open_model
@@ -36,6 +36,7 @@ CHOSEN, CHOSEN_INDEX = TensorType("float", ("B", "S", 2)), TensorType("int", ("B
 EXPERTS = {"n_experts": 10, "top_k": 2, "d_ff": 16}  # ids below 8 are drawn: two experts get no token
 LATENTS = TensorType("float", ("B", "S", 12))
 FP32 = {"at_least": "fp32"}
+BLOCKS = TensorType("float", ("B", 2, "floor(T/2)", 16))
 BUCKETS = {"type": "log_buckets", "buckets": 8, "max": 20}
 PACKED = {"q": TensorType("float", ("B", "S", 128)), "": IDS, " ": IDS, "positions": IDS, "mask": MASK}
 ATTENTION = {"q": HEADS, "k": GROUPS, "v": GROUPS, "mask": MASK}
@@ -132,6 +133,15 @@ CASES: list[tuple[str, dict[str, TensorType], dict[str, Any]]] = [
        {"scale": 0.1} | FP32 | fields)
       for fields in ({}, {"rates": [0.5, 0.9, 0.99, 1.0]}, {"mask": "full"}, {"mask": "full", "key_sum": 50.0},
                      {"mask": "full", "key_sum": 50.0, "eps_at": "keys"})),
+    *(("compress_blocks", {"x": GROUPS, mask: MASK},
+       {"block": 4, "stride": 2, "hidden": 5, "function": function})
+      for mask, function in (("mask", "gelu"), ("", None))),
+    *(("block_attention", {"q": HEADS, "k": BLOCKS, "v": BLOCKS, mask: MASK},
+       {"block": 4, "stride": 2, "select": 4, "scale": 0.3} | fields | FP32)
+      for mask, fields in (("mask", {}), ("mask", {"share": "kv_group", "learned": 2}), ("", {"learned": 1}))),
+    *(("select_attention",
+       {"q": HEADS, "k": GROUPS, "v": GROUPS, "importance": TensorType("float", ("B", n, "S", "floor(T/2)")), mask: MASK},
+       {"block": 2, "count": 1, "scale": 0.3, "least_share": 0.4}) for n in (2, 4) for mask in ("mask", "")),
     ("gru", {"r": X, "y": X}, {}),
     ("latents", {"like": X}, {"count": 5, "width": 8}),
     ("length_projection", {"x": X}, {"rank": 3, "length": 9}),
@@ -197,7 +207,7 @@ def values(program: Program) -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(3)
     made = {}
     for name, type_ in program.main.inputs.items():
-        shape = [{"B": B, "S": S}.get(d, d) for d in type_.shape]
+        shape = [size(d, {"B": B, "S": S, "T": S}) for d in type_.shape]
         if name in ("mask", "prefix", "seen"):
             made[name] = (torch.rand(shape, generator=generator) > 0.3).long()
         elif type_.dtype == "int":

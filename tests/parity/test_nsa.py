@@ -13,6 +13,7 @@ from compiler.cost.report import cost
 from compiler.ir.program import Program
 from compiler.lower.program import lower
 from compiler.verify.interpreter import interpret
+from tests.emit_onnx.exact import check as check_onnx
 from tests.emit_torch.exact import check, compiled_steps, drawn, emitted
 from tests.emit_torch.packages import ids, model_of
 from tests.emit_torch.packages import spec as written
@@ -84,7 +85,7 @@ def test_is_the_package(name: str, length: int, tmp_path: Path) -> None:
     program, weights = case(name)
     given = frozen(name)
     inputs = {"inp": given.inputs["x"][:, :length].contiguous()}
-    everywhere(program, weights, inputs, given.outputs[str(length)], tmp_path, runtimes=())
+    everywhere(program, weights, inputs, given.outputs[str(length)], tmp_path)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -147,6 +148,19 @@ def decoder(**changes: Any) -> Program:
 def test_torch_in_one_and_in_steps(name: str, passes: Any, tmp_path: Path) -> None:
     """To 1e-9 in float64, padding on the left too: long enough that a step reads the selected keys alone."""
     check(decoder(**VARIANTS[name]), ids(2, 61), tmp_path, passes)
+
+
+@pytest.mark.parametrize("runtime", ["ort", "portable"])
+@pytest.mark.parametrize("name", VARIANTS)
+def test_onnx_in_one_and_in_steps(name: str, runtime: str, tmp_path: Path) -> None:
+    program = decoder(**VARIANTS[name])
+    assert check_onnx(program, drawn(program), ids(2, 19), tmp_path, runtime=runtime).stepping
+
+
+@pytest.mark.parametrize("length", [1, 3])
+def test_onnx_before_the_first_block(length: int, tmp_path: Path) -> None:
+    program = decoder(**VARIANTS["no learned keys"])
+    check_onnx(program, drawn(program), ids(2, length), tmp_path, cuts=())
 
 
 def test_a_long_prompt_in_parts(tmp_path: Path) -> None:

@@ -35,6 +35,8 @@ def configuration(sheet: Sheet, target: Target, tokens: Mapping[str, Any]) -> di
         )
     if "vocab_size" not in program.meta or not program.meta.get("has_head"):
         raise InputError("--runtime genai needs a head with logits", source=program.name)
+    if not {"input_ids", "attention_mask"} <= set(sheet.inputs):
+        raise InputError("--runtime genai needs inputs called input_ids and attention_mask", source=program.name)
     heads, width, _ = shapes.pop()
     length = int(program.meta.get("max_length") or 0)
     if not length:

@@ -121,7 +121,7 @@ def _dim(sheet: Sheet, dim: Dim) -> int | str:
         dim = "S"
     if dim in _SYMBOLS:
         return _SYMBOLS[dim]
-    return dim.replace("S_", "length_").replace("T_", "total_")
+    return dim.replace("S_", "length_").replace("T_", "total_").replace("P_", "past_")
 
 
 def _load(tensors: Mapping[str, Any], weight: Weight, name: str, dtype: str) -> ir.Tensor:

@@ -81,7 +81,10 @@ class Cache:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A state that never grows, carried between steps: value names before and after. It starts with zeros."""
+    """A state other than keys and values, carried between steps: value names before and after. It starts with zeros.
+
+    An axis named "P_..." grows from none: after the step it is "T_...".
+    """
 
     name: str
     type: TensorType

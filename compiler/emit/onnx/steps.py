@@ -7,10 +7,10 @@ from compiler.ir.types import TensorType
 
 # Operators whose state the cache inputs and the attention mask hold, and those with inputs for their own states; any
 # other state has no input or output yet.
-CACHED = ("attention", "grouped_query_attention", "latent_attention")
+CACHED = ("attention", "grouped_query_attention", "latent_attention", "select_attention")
 KEPT = (
-    "causal_conv", "limit_choices", "linear_attention", "running_feature_attention", "selective_scan", "shift", "ssd",
-    "wkv",
+    "causal_conv", "compress_blocks", "limit_choices", "linear_attention", "running_feature_attention",
+    "selective_scan", "shift", "ssd", "wkv",
 )  # fmt: skip
 
 
@@ -18,8 +18,8 @@ def no_step(program: Program) -> str | None:
     """None if the whole program can step with past keys and values; else the first reason why not."""
     if len(program.meta.get("stacks", [])) > 1:
         return "the model has several stacks"
-    mask = program.main.inputs.get("attention_mask")
-    counted = mask is not None and mask.shape[1] == "T"
+    masks = [type_ for name, type_ in program.main.inputs.items() if program.optional.get(name) == "ones"]
+    counted = any(type_.shape[1] == "T" for type_ in masks)
     stateful = 0
     for graph in program.graphs():
         for node in graph.nodes:
@@ -32,7 +32,7 @@ def no_step(program: Program) -> str | None:
                 return "its positions are counted from the ids, which a step no longer has"
             state = op.state([graph.types[v] if v else ABSENT for v in node.inputs], node.attrs)
             if node.op in (*CACHED, "positions") and not counted:
-                return "the model has no attention_mask input that counts its past"
+                return "the model has no mask input that counts its past"
             if node.op in KEPT and graph is program.main:
                 return f"the state of {node.op} outside the layers has no ONNX inputs yet"
             if state and node.op not in (*CACHED, *KEPT, "positions"):
@@ -56,4 +56,6 @@ def name_outputs(sheet: Sheet, values: tuple[str, ...]) -> None:
         for role, value, width in zip(("key", "value"), cache.present, widths, strict=True):
             sheet.outputs[f"present.{number}.{role}"] = (value, TensorType("float", ("B", cache.heads, "T", width)))
     for kept in sheet.kept:
-        sheet.outputs[kept.past.replace("past", "present", 1)] = (kept.present, kept.type)
+        shape = tuple(d.replace("P_", "T_") if isinstance(d, str) else d for d in kept.type.shape)
+        after = TensorType(kept.type.dtype, shape)
+        sheet.outputs[kept.past.replace("past", "present", 1)] = (kept.present, after)

@@ -182,7 +182,7 @@ class Writer:
             self.caches.append(Cache(heads, key, value, past, present))
 
     def before(self, name: str, type_: TensorType) -> str:
-        """A state that never grows as the last step left it: zeros at the start. See `after`."""
+        """A state as the last step left it: zeros at the start, and nothing along an axis that grows. See `after`."""
         if self.sheet.stepping and not self.local:
             self.refuse("a state outside the layers")
         if self.sheet.stepping:

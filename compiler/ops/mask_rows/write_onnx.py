@@ -2,15 +2,19 @@
 
 from compiler.emit.onnx.writer import Writer
 from compiler.ir.graph import Node
-from compiler.ir.types import Dim
+from compiler.ir.types import Dim, TensorType
 
 FIELDS = ()
 
 
 def write(w: Writer, node: Node) -> str:
-    x, mask = w.inputs
-    rank = len(w.types[0].shape)
-    symbol, total = w.types[0].shape[1 if rank == 3 else 2], w.types[1].shape[1]
+    return zeroed(w, w.inputs[0], w.inputs[1], w.types[0], w.types[1])
+
+
+def zeroed(w: Writer, x: str, mask: str, x_type: TensorType, mask_type: TensorType) -> str:
+    """x (B, S, W) or (B, H, S, D) with zeros at padding."""
+    rank = len(x_type.shape)
+    symbol, total = x_type.shape[1 if rank == 3 else 2], mask_type.shape[1]
     axes = (2,) if rank == 3 else (1, 3)
     return w.op("Mul", x, w.shared(f"rows {mask} {symbol} {rank}", lambda m: rows(m, mask, symbol, total, axes)))
 
