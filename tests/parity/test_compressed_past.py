@@ -4,9 +4,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
 
+from archspec.errors import InputError
+from compiler.ir.program import Program
 from compiler.lower.program import lower
-from tests.parity.targets import everywhere, frozen, meaning, near
+from compiler.verify.interpreter import interpret
+from compiler.weights.init import init_weights
+from tests.emit_torch.exact import emitted
+from tests.emit_torch.packages import ids, stepped
+from tests.parity.targets import everywhere, frozen
 from tests.zoo.renaming import L, Table, Target, renamed
 from tests.zoo.shrink import DROP, shrunk
 
@@ -42,6 +51,9 @@ PACKAGE: Table = {
 }
 
 
+TWO = {"decoder": [{"repeat": 2, "of": ["main"]}]}
+
+
 @pytest.mark.parametrize(("name", "layers"), [("gru", 1), ("plain", 2)])
 def test_package(name: str, layers: int, tmp_path: Path) -> None:
     """Memory of a segment and a half, slots dropped from the fourth segment on."""
@@ -49,4 +61,99 @@ def test_package(name: str, layers: int, tmp_path: Path) -> None:
     sizes = SIZES if name == "gru" else {**SIZES, "residual": DROP}
     program = lower(shrunk("compressive-transformer-gru", {"decoder": [{"repeat": layers, "of": ["main"]}]}, sizes))
     weights = renamed(program.parameter_paths(), given.weights, PACKAGE)
-    near(meaning(program, weights, given.inputs), given.outputs["logits"])
+    everywhere(program, weights, given.inputs, given.outputs["logits"], tmp_path, runtimes=())
+
+
+def waves(distance: Tensor, width: int) -> Tensor:
+    angle = distance[..., None] * 10000.0 ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)
+    return torch.cat([angle.sin(), angle.cos()], -1)
+
+
+def squeezed(rows: Tensor, kind: str, weights: dict[str, Tensor], rate: int) -> Tensor:
+    if kind == "conv":
+        return F.conv1d(rows.mT, weights["attention.compressed.weight"], weights["attention.compressed.bias"], rate).mT
+    groups = rows.unflatten(1, (-1, rate))
+    return groups.mean(2) if kind == "mean" else groups.amax(2)
+
+
+def by_the_paper(weights: dict[str, Tensor], tokens: Tensor, kind: str) -> Tensor:
+    """Algorithm 1 of arXiv 1911.05507 on Transformer-XL's layers: three queues for each layer, a segment at a time."""
+    segment, after, slots, rate, d, heads = 8, 12, 3, 4, 32, 4
+    memory, compressed = ([torch.zeros(len(tokens), 0, d).double()] * 2 for _ in range(2))
+    logits = []
+    for part in tokens.split(segment, 1):
+        x = weights["vocab.weight"][part] * d**0.5
+        for layer in range(2):
+            own = {k.removeprefix(f"decoder.{layer}."): w for k, w in weights.items() if f"decoder.{layer}." in k}
+            rows = torch.cat([compressed[layer], memory[layer], x], 1)
+            n, total = x.shape[1], rows.shape[1]
+            q, k, v = (
+                (y @ own[f"attention.{role}.weight"].T).unflatten(-1, (heads, -1)).transpose(1, 2)
+                for role, y in (("q", x), ("k", rows), ("v", rows))
+            )
+            distance = torch.arange(total - n, total)[:, None] - torch.arange(total)
+            xl = "attention.relative_vectors"
+            r = (waves(distance, d) @ own[f"{xl}.r.weight"].T).unflatten(-1, (heads, -1))  # (n, total, H, D)
+            scores = (q + own[f"{xl}.u.weight"][:, None]) @ k.mT
+            scores = scores + torch.einsum("bhid,ijhd->bhij", q + own[f"{xl}.v.weight"][:, None], r)
+            shares = (scores * q.shape[-1] ** -0.5).masked_fill(distance < 0, float("-inf")).softmax(-1)
+            y = (shares @ v).transpose(1, 2).flatten(2) @ own["attention.o.weight"].T
+            queue = torch.cat([memory[layer], x], 1)
+            old, memory[layer] = queue[:, :-after], queue[:, -after:]
+            if old.shape[1] and n == segment:  # nothing reads what the last, shorter one leaves
+                new = squeezed(old, kind, own, rate)
+                compressed[layer] = torch.cat([compressed[layer], new], 1)[:, -slots:]
+            h = F.layer_norm(x + y, (d,), own["attention.sum_norm.weight"], own["attention.sum_norm.bias"])
+            up = torch.relu(h @ own["mlp.up.weight"].T + own["mlp.up.bias"])
+            y = up @ own["mlp.down.weight"].T + own["mlp.down.bias"]
+            x = F.layer_norm(h + y, (d,), own["mlp.sum_norm.weight"], own["mlp.sum_norm.bias"])
+        logits.append(x @ weights["vocab.weight"].T + weights["head.logits.bias"])
+    return torch.cat(logits, 1)
+
+
+def program_of(**sizes: Any) -> tuple[Program, dict[str, Tensor]]:
+    """The published system, small, with weights that matter."""
+    more = {"d_head": 8, "d_ff": 48, **sizes}
+    program = lower(shrunk("compressive-transformer-enwik8", TWO, SIZES | more))
+    shapes = {path: param.shape for path, param in program.parameter_paths().items()}
+    return program, {path: w + 0.1 for path, w in init_weights(shapes, 1).items()}
+
+
+@pytest.mark.parametrize("kind", ["conv", "mean", "max"])
+def test_paper(kind: str, tmp_path: Path) -> None:
+    keys = {"type": "compressed_past", "segment": 8, "after": 12, "slots": 3, "rate": 4, "map": kind}
+    program, weights = program_of(extra_keys=[keys])
+    tokens = ids(2, 43, vocabulary=61)
+    expected = by_the_paper({k: w.double() for k, w in weights.items()}, tokens, kind)
+    everywhere(program, weights, {"input_ids": tokens}, expected, tmp_path, runtimes=())
+
+
+@torch.no_grad()
+def test_steps_of_several_segments_and_padding(tmp_path: Path) -> None:
+    """A step may cross segments, and be longer than the caches; padding is no token of a slot."""
+    program, weights = program_of()
+    tokens, mask = ids(2, 43, vocabulary=61), torch.ones(2, 43, dtype=torch.long)
+    mask[0, :9] = 0
+    wide = {k: w.double() for k, w in weights.items()}
+    expected = next(iter(interpret(program, wide, {"input_ids": tokens, "attention_mask": mask}).values()))
+    model = emitted(program, weights, tmp_path)
+    for chunks in ((43,), (21, 22), (1, 33, 9), (10, 1, 1, 1, 30)):
+        found = stepped(model, tokens, chunks, mask)
+        torch.testing.assert_close(found[mask.bool()].double(), expected[mask.bool()], atol=1e-4, rtol=1e-4)
+
+
+def test_state_does_not_grow(tmp_path: Path) -> None:
+    program, weights = program_of()
+    model = emitted(program, weights, tmp_path)
+    caches = [sum(x.numel() for layer in model.new_state(1, n).caches for x in layer) for n in (64, 4096)]
+    assert caches[0] == caches[1]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "path"),
+    [({"after": 10, "memory": 10}, "extra_keys/0/after"), ({"memory": 8}, "extra_keys/0"), ({"rate": 3}, "segment")],
+)
+def test_memory_and_mask_agree(sizes: dict[str, int], path: str) -> None:
+    with pytest.raises(InputError) as error:
+        shrunk("compressive-transformer-enwik8", TWO, SIZES | sizes)
+    assert path in str(error.value)

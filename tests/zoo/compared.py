@@ -42,8 +42,6 @@ IMPORTED_AS = {
 }  # fmt: skip
 LEFT_OUT = {
     "bigbird": "with full attention: its blocks and random keys are not yet compared",
-    "deepseek_v2": "without YaRN",
-    "deepseek_v2_lite": "without YaRN",
     "bloom_padded": "without padding, which is what this row is about",
 }
 ARITHMETIC = "plain arithmetic"
@@ -53,9 +51,29 @@ PARITY = {
         "transformers SwitchTransformersForConditionalGeneration",
         "tests/parity/test_capacity.py::test_switch_is_transformers_switch", "1e-4",
     ),
+    "deepseek_moe": Comparison(
+        "transformers DeepseekOcr2TextModel", "tests/parity/test_mixture_models.py::test_deepseek_moe", "1e-4"
+    ),
+    "deepseek_v2": Comparison(
+        "transformers DeepseekV2ForCausalLM", "tests/parity/test_mixture_models.py::test_deepseek_v2_with_yarn", "1e-4"
+    ),
+    "deepseek_v2_lite": Comparison(
+        "transformers DeepseekV2ForCausalLM", "tests/parity/test_mixture_models.py::test_deepseek_v2_with_yarn", "1e-4"
+    ),
     "gshard_nllb": Comparison(
-        "experts' places given out token by token",
-        "tests/parity/test_capacity.py::test_places_go_in_order", "atol=0", "places in experts only",
+        "transformers NllbMoeForConditionalGeneration", "tests/parity/test_nllb.py::test_as_published", "1e-4",
+        "its mixture, which is wrong there, replaced by a dense one of the published router",
+    ),
+    "gshard_moe": Comparison(
+        "mixture-of-experts 0.2.3", "tests/parity/test_frozen_mixtures.py::test_gshard", "1e-4", "the mixture"
+    ),
+    "st_moe": Comparison(
+        "st-moe-pytorch 0.1.8", "tests/parity/test_frozen_mixtures.py::test_st_moe_between_dense_layers", "1e-4",
+        "the mixture and the dense layers beside it",
+    ),
+    "glam": Comparison(
+        "T5's attention and mixture-of-experts 0.2.3",
+        "tests/parity/test_frozen_mixtures.py::test_glam", "1e-4",
     ),
     "reformer": Comparison(
         "transformers ReformerModelWithLMHead", "tests/parity/test_hashing.py::test_reformer_is_transformers", "1e-4"
@@ -98,6 +116,10 @@ PARITY = {
     ),
     "transformer_xl_hf": Comparison(
         "transformers TransfoXLLMHeadModel 4.35.2", "tests/parity/test_segments.py::test_transformers", "1e-4"
+    ),
+    "compressive": Comparison(
+        "compressive-transformer-pytorch 0.4.0, five segments",
+        "tests/parity/test_compressed_past.py::test_package", "1e-4",
     ),
     "transformer_xl": Comparison(
         "labml-nn 0.5.1, three segments", "tests/parity/test_segments.py::test_labml", "1e-4"

@@ -29,7 +29,7 @@ SYSTEMS = {
     "moba": "moba-8b",
     # segment recurrence, memory, permutation
     "transformer_xl_hf": "transformer-xl-wt103", "transformer_xl": "transformer-xl-labml",
-    "compressive": "compressive-transformer-enwik8", "xlnet": "xlnet-base", "memorizing_knn": "longllama-3b",
+    "compressive": "compressive-transformer-gru", "xlnet": "xlnet-base", "memorizing_knn": "longllama-3b",
     # recurrent and convolutional mixers
     "retnet": "retnet-1.3b-torchscale", "retnet_yar": "retnet-yar-1.3b", "mamba": "mamba-130m",
     "mambapy": "mamba-130m", "mamba2": "mamba2-130m", "jamba": "jamba-v0.1", "rwkv4": "rwkv-4-169m",

@@ -14,7 +14,8 @@ def with_extra_keys(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Keys, values and mask with extra ones in front, seen by every query.
 
-    q (B, H, S, D), k and v (B, G, K, D), mask added to the scores; extra: (k (B, G, E, D), v, real (B, E) or None).
+    q (B, H, S, D), k and v (B, G, K, D), mask added to the scores; extra: (k (B, G, E, D), v, real (B, E) or None or what is added to the scores (B|1, H|1, S,
+    E)).
     """
     if mask is None:
         mask = q.new_zeros(1, 1, q.shape[2], k.shape[2])
@@ -24,7 +25,9 @@ def with_extra_keys(
             )
     for more, values, real in extra:
         hidden = q.new_zeros(1, 1, 1, more.shape[2])
-        if real is not None:
+        if real is not None and real.dim() == 4:
+            hidden = real
+        elif real is not None:
             hidden = hidden.masked_fill(~real.bool()[:, None, None, :], float("-inf"))
         heads, batch = max(mask.shape[1], hidden.shape[1]), max(mask.shape[0], hidden.shape[0])
         parts = (hidden.expand(batch, heads, mask.shape[2], -1), mask.expand(batch, heads, -1, -1))

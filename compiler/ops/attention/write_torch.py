@@ -6,7 +6,7 @@ from typing import Any
 from compiler.emit.torch.masks import causal_window, is_full, rule
 from compiler.emit.torch.writer import RUNTIME, Writer
 from compiler.ir.graph import Node
-from compiler.masks.facts import by_inputs, cache_limit
+from compiler.masks.facts import PREFIX, behind_prompt, by_inputs, cache_limit
 from compiler.ops.attention.torch_blocks import in_layer, known, narrowed
 
 HELPERS = "compiler.ops.attention.torch_helpers"
@@ -36,11 +36,11 @@ def view(w: Writer, node: Node, key_mask: str, named: dict[str, str]) -> tuple[s
         if causal and not named:
             fields += f", window={window}" if window is not None else ""
         elif named:
-            raise NotImplementedError(f"a mask that reads inputs ({', '.join(named)}) in a model that steps")
+            fields += prompt_rule(w, mask, named, len(inputs))
         else:
             fields += f", rule={w.function('sees', ('i', 'j'), rule(mask, 'i[-1] + 1', {}))}"
         w.helper("Span", f"{RUNTIME}.attention")
-        span = w.once("span", f"Span(state, {real}, {{0}}{fields})", *inputs)
+        span = w.once("span", f"Span(state, {real}, {{0}}{fields})", *inputs, *named.values())
         return span, f"{span}.mask", f"{span}.causal"
     if is_full(mask) and w.attr(node, "empty_rows") != "all":
         return "", padding(w, key_mask), "False"
@@ -54,6 +54,17 @@ def view(w: Writer, node: Node, key_mask: str, named: dict[str, str]) -> tuple[s
     extra = ", empty_rows_see_all=True" if w.attr(node, "empty_rows") == "all" else ""
     template = f"visible_mask({real}, {{0}}, {text}{extra})"
     return "", w.once("mask", template, *inputs, *named.values()), "False"
+
+
+def prompt_rule(w: Writer, mask: Mapping[str, Any], named: dict[str, str], place: int) -> str:
+    """What `Span` is told of a mask with a prefix, whose marks are at `place` in the template; no other is said yet."""
+    causal, window = causal_window(behind_prompt(mask))
+    if [*named] != [PREFIX] or not causal:
+        raise NotImplementedError(f"a mask that reads inputs ({', '.join(named)}) in a model that steps")
+    sees = w.function("sees", ("i", "j", "marks"), rule(mask, "j.shape[1]", {PREFIX: "marks"}))
+    w.helper("at_slots", f"{RUNTIME}.attention")
+    behind = f", window={window}" if window is not None else ""
+    return f"{behind}, prompt=lambda i, j: {sees}(i, j, at_slots({{{place}}}, j))"
 
 
 def seen_by_inputs(w: Writer, mask: Mapping[str, Any], inputs: tuple[str, ...], named: dict[str, str]) -> str:
@@ -96,8 +107,8 @@ def write(w: Writer, node: Node) -> None:
         k, v = w.hold(node, 1), w.hold(node, 2)
     else:
         k, v = w.read(node, 1), w.read(node, 2)
+    past = w.cache(node) if span else []
     if span:
-        past = w.cache(node)
         keys, values = w.local("keys"), w.local("values")
         w.line(f"{keys}, {values} = {span}.keep({past[0]}, {k}), {span}.keep({past[1]}, {v})", "(B, G, K, D)")
         k, v = keys, values
@@ -105,6 +116,8 @@ def write(w: Writer, node: Node) -> None:
     first, at, scale = 4 + len(names), w.attr(node, "bias_at"), float(node.attrs["scale"])
     biases = [w.variable(value) for value in node.inputs[first : first + len(at)]]
     for bias, where in zip(biases, at, strict=True):
+        if where == "extra":
+            continue
         if where == "before_scale" and scale != 1:
             bias = f"{bias} * {scale!r}"
         name = w.local("mask")
@@ -112,24 +125,41 @@ def write(w: Writer, node: Node) -> None:
         w.line(f"{name} = add_bias({mask}, {causal}, {bias})")
         mask, causal = name, "False"
     if w.attr(node, "extra") or w.attr(node, "sink"):
-        k, v, mask = more_keys(w, node, first + len(at), (q, k, v, mask, causal))
+        k, v, mask = more_keys(w, node, first + len(at), (q, k, v, mask, causal), past)
         causal = "False"
     w.set(node, core(w, node, q, k, v, mask, causal), keeps=0)
 
 
-def more_keys(w: Writer, node: Node, first: int, given: tuple[str, ...]) -> tuple[str, str, str]:
-    """Variables of keys, values and mask with the extra ones, whose inputs begin at `first`."""
+def more_keys(w: Writer, node: Node, first: int, given: tuple[str, ...], past: list[str]) -> tuple[str, str, str]:
+    """Variables of keys, values and mask with the extra ones, whose inputs begin at `first`. past: the node's state."""
     if "external" in w.attr(node, "extra"):
         raise NotImplementedError("keys given at run time")
     k, v, mask = (w.local(hint) for hint in ("keys", "values", "mask"))
     read = [w.read(node, i) for i in range(first, len(node.inputs))]
+    parts = [read[i : i + 3] for i in range(0, len(read), 3)]
+    for part, kind in zip(parts, w.attr(node, "extra"), strict=True):
+        if kind == "compressed":
+            part[:] = compressed(w, node, *part, past[2:])
     if read:
         w.helper("with_extra_keys")
-        parts = ", ".join(f"({', '.join(read[i : i + 3])})" for i in range(0, len(read), 3))
-        w.line(f"{k}, {v}, {mask} = with_extra_keys({', '.join(given)}, [{parts}])")
+        listed = ", ".join(f"({', '.join(part)})" for part in parts)
+        w.line(f"{k}, {v}, {mask} = with_extra_keys({', '.join(given)}, [{listed}])")
         given = (given[0], k, v, mask, "False")
     if w.attr(node, "sink"):
         w.helper("with_extra_keys")
         w.helper("with_sink")
         w.line(f"{k}, {v}, {mask} = with_sink({', '.join(given)}, {w.param(node, 'sink')})")
     return k, v, mask
+
+
+def compressed(w: Writer, node: Node, k: str, v: str, mask: str, past: list[str]) -> list[str]:
+    """Expressions of slots' keys and values, with earlier ones, and of what is added to their scores."""
+    at, scale = w.attr(node, "bias_at"), float(node.attrs["scale"])
+    first = 4 + len(w.attr(node, "mask_inputs"))
+    for i, where in enumerate(at):
+        if where == "extra":
+            mask += f" + {w.read(node, first + i)}" + ("" if scale == 1 else f" * {scale!r}")
+    if past:
+        slots = mask.partition(".")[0]
+        k, v = f"{slots}.keep({past[0]}, {k})", f"{slots}.keep({past[1]}, {v})"
+    return [k, v, mask]

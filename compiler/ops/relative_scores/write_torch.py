@@ -11,8 +11,6 @@ def write(w: Writer, node: Node) -> None:
     vectors, terms = node.attrs["vectors"], node.attrs["terms"]
     if w.steps and "k_r" in terms:
         raise NotImplementedError("scores of keys with vectors by distance in a model that steps")
-    if w.steps and len(node.inputs) > 2:
-        raise NotImplementedError("distances between given positions in a model that steps")
     q, heads = w.read(node, 0), int(w.type(node.inputs[0]).shape[1])
     w.helper("score_by_distance")
     if vectors["type"] == "table":
@@ -33,9 +31,27 @@ def write(w: Writer, node: Node) -> None:
     w.set(node, " + ".join(parts))
 
 
+def in_view(w: Writer, node: Node) -> str:
+    """Expression of i - j where compressed slots are in view, as `slot_places` counts them; "" elsewhere."""
+    producer = w.graph.producer(node.inputs[2]) if len(node.inputs) > 2 else None
+    if producer is None or producer.op != "slot_places":
+        if w.steps and len(node.inputs) > 2:
+            raise NotImplementedError("distances between given positions in a model that steps")
+        return ""
+    places = [w.variable(value) for value in node.inputs[2:]]
+    if len(places) == 2:
+        return f"({places[0]}[:, None] - {places[1]})"
+    if w.steps:
+        span = span_of(w, node)
+        return f"(({span}.i + {places[0]})[:, None] - {span}.j)"
+    return "((at := torch.arange({0}.shape[1], device={0}.device))[:, None] + " + f"{places[0]}[:, None] - at)"
+
+
 def _rows(w: Writer, node: Node) -> str:
     """Variable of each pair's table row, (S, K) or (B, S, K)."""
     distance = node.attrs["vectors"]["distance"]
+    if seen := in_view(w, node):
+        return w.once("buckets", row_of(w, distance, f"(-{seen})"), w.stream)
     if len(node.inputs) == 2:
         return table_rows(w, node, distance)
     return w.once("buckets", row_of(w, distance, "({1}[:, None, :] - {0}[:, :, None])"), *node.inputs[2:])
@@ -46,18 +62,24 @@ def waves(w: Writer, node: Node, heads: int) -> tuple[str, str]:
     vectors, width = node.attrs["vectors"], node.attrs["width"]
     for name in ("waves", "heads_of"):
         w.helper(name)
-    if len(node.inputs) > 2:
-        w.helper("given_distances")
-        pairs = w.once("distances", "given_distances({0}, {1})", *node.inputs[2:])
-    elif w.steps:
-        w.helper("all_distances")
-        span = span_of(w, node)
-        pairs = w.once("distances", f"all_distances({span}.i, {span}.j)")
+    if seen := in_view(w, node):
+        far = node.attrs["far"]
+        each = w.once("distances", f"torch.arange({far}, device={{0}}.device)", w.stream)
+        place = w.once("places", f"{seen}.clamp(0, {far - 1})", w.stream)
     else:
-        w.helper("all_distances")
-        pairs = w.once("distances", "all_distances(*[torch.arange({0}.shape[1], device={0}.device)] * 2)", w.stream)
+        if len(node.inputs) > 2:
+            w.helper("given_distances")
+            pairs = w.once("distances", "given_distances({0}, {1})", *node.inputs[2:])
+        elif w.steps:
+            w.helper("all_distances")
+            span = span_of(w, node)
+            pairs = w.once("distances", f"all_distances({span}.i, {span}.j)")
+        else:
+            w.helper("all_distances")
+            pairs = w.once("distances", "all_distances(*[torch.arange({0}.shape[1], device={0}.device)] * 2)", w.stream)
+        each, place = f"{pairs}[0]", f"{pairs}[1]"
     inverse = w.buffer("wave", repr(inverse_frequencies({**vectors, "width": width})))
     more = f", clamp={vectors['clamp']!r}" if vectors.get("clamp") is not None else ""
     more += "" if vectors.get("layout", "halves") == "halves" else ", halves=False"
-    wave = w.once("waves", f"waves({pairs}[0], self.{inverse}, {{0}}{more})", w.stream)
-    return f"{pairs}[1]", f"heads_of(F.linear({wave}, {w.param(node, 'r')}), {heads})"
+    wave = w.once("waves", f"waves({each}, self.{inverse}, {{0}}{more})", w.stream)
+    return place, f"heads_of(F.linear({wave}, {w.param(node, 'r')}), {heads})"
