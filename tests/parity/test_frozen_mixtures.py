@@ -116,7 +116,7 @@ GLAM: Table = {
 }
 
 
-def compare(spec: Resolved, given: Frozen, table: Table, folder: Path) -> None:
+def same_everywhere(spec: Resolved, given: Frozen, table: Table, folder: Path) -> None:
     program = lower(spec)
     weights = {path: x.contiguous() for path, x in renamed(program.parameter_paths(), given.weights, table).items()}
     (expected,) = given.outputs.values()
@@ -139,7 +139,7 @@ def spec_with_room(spec: Resolved) -> Resolved:
 @pytest.mark.parametrize(("name", "factor"), [("roomy", 2), ("tight", 0.9)])
 def test_gshard(name: str, factor: float, tmp_path: Path) -> None:
     spec = module({"op": mixture("gshard-600b", factor=factor), "residual": "replace"})
-    compare(spec, frozen(f"gshard_{name}"), GSHARD, tmp_path)
+    same_everywhere(spec, frozen(f"gshard_{name}"), GSHARD, tmp_path)
 
 
 def st_moe(top_k: int, factor: float) -> dict[str, Any]:
@@ -154,13 +154,13 @@ def st_moe(top_k: int, factor: float) -> dict[str, Any]:
 @pytest.mark.parametrize(("name", "top_k", "factor"), [("roomy", 2, 2), ("tight", 3, 0.9)])
 def test_st_moe(name: str, top_k: int, factor: float, tmp_path: Path) -> None:
     spec = module({"op": st_moe(top_k, factor), "residual": "replace"})
-    compare(spec, frozen(f"st_moe_{name}"), ST_MOE, tmp_path)
+    same_everywhere(spec, frozen(f"st_moe_{name}"), ST_MOE, tmp_path)
 
 
 def test_st_moe_between_dense_layers(tmp_path: Path) -> None:
     op = st_moe(2, 0.9)
     steps = ({"pre_norm": RMS, "op": op["expert"]}, {"pre_norm": RMS, "op": op}, {"pre_norm": RMS, "op": op["expert"]})
-    compare(module(*steps), frozen("st_moe_block"), BLOCK, tmp_path)
+    same_everywhere(module(*steps), frozen("st_moe_block"), BLOCK, tmp_path)
 
 
 def test_glam(tmp_path: Path) -> None:
@@ -169,4 +169,4 @@ def test_glam(tmp_path: Path) -> None:
         "factor": 0.9, "buckets": 8, "max": 10,
     }  # fmt: skip
     spec = shrunk("glam-64b-64e", {"decoder": [{"repeat": 2, "of": ["sparse", "dense"]}]}, sizes)
-    compare(spec, frozen("glam"), GLAM, tmp_path)
+    same_everywhere(spec, frozen("glam"), GLAM, tmp_path)

@@ -145,6 +145,9 @@ PARITY = {
         "torch.nn.Transformer, as published and with its own defaults",
         "tests/parity/test_transformer_base.py::test_torch_transformer", "1e-4",
     ),
+    "glm130b_block": Comparison(
+        "the published block written out, with a prefix", "tests/parity/test_prefix.py::test_as_published", "1e-4"
+    ),
     "retnet": Comparison(
         "torchscale 0.3.0 RetNetDecoder: parallel, chunkwise, recurrent",
         "tests/parity/test_retention.py::test_all_forms", "1e-4",
