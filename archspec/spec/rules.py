@@ -24,6 +24,12 @@ def _within_length(field: str) -> Rule:
     return rule
 
 
+def _at(rows: At, around: Around) -> Problem:
+    if not rows.positions:
+        return "positions", "at least one position is needed"
+    return _within_length("positions")(rows, around)
+
+
 def _fixed_mask(mask: Fixed, around: Around) -> Problem:
     if mask.summary > mask.block:
         return "summary", f"found {mask.summary}, more than the block has ({mask.block})"
@@ -73,7 +79,7 @@ RULES: dict[type, tuple[Rule, ...]] = {
     LogBuckets: (_buckets,),
     First: (_within_length("count"),),
     Last: (_within_length("count"),),
-    At: (_within_length("positions"),),
+    At: (_at,),
     Fixed: (_fixed_mask,),
     Branch: (_branch,),
     Parallel: (_parallel,),

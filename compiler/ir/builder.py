@@ -21,7 +21,9 @@ class Builder:
     def input(self, name: str, type_: TensorType) -> str:
         """Declare a graph input (asking again for the same one is fine)."""
         if name in self.types and self.types[name] != type_:
-            raise GraphError(f"{self.name}: input {name} is {self.types[name]}, wanted {type_}")
+            raise GraphError(
+                f"the input {name} is read as {self.types[name]} and as {type_}: give one of the two a name of its own"
+            )
         self.inputs[name] = self.types[name] = type_
         return name
 

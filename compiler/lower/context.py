@@ -7,6 +7,8 @@ from archspec.errors import InputError
 from compiler.ir.builder import Builder
 from compiler.ir.types import Dim, TensorType
 
+Poolings = tuple[tuple[int, bool], ...]  # of a stream since the input: strides, each with whether the first row is kept
+
 
 @dataclass(frozen=True)
 class Outer:
@@ -20,6 +22,20 @@ class Outer:
 
     def offer(self, name: str, value: str, type_: TensorType) -> None:
         self.values[name], self.types[name] = value, type_
+
+    def pooled(self, name: str, poolings: Poolings) -> str:
+        """The capture name of what goes with rows pooled so, of a padding mask, positions or ids (B, S) offered as
+        `name`: a row is real where all it is made of is, anything else is that of the first."""
+        if not poolings:
+            return name
+        stride, keep_first = poolings[-1]
+        of, made = self.pooled(name, poolings[:-1]), f"{name}.pooled"
+        made += "".join(f"_{times}{'_but_first' if kept else ''}" for times, kept in poolings)
+        if made not in self.types:
+            fields = {"stride": stride, "keep_first": keep_first, "how": "min" if name == "attention_mask" else "first"}
+            value = self.main.node("pool_rows", self.values[of], at=made, **fields)
+            self.offer(made, value, self.main.types[value])
+        return made
 
 
 @dataclass
@@ -42,22 +58,37 @@ class Scope:
     reading: str = ""  # the stream that the current branch reads
     seen: dict[str, dict[str, Any]] = field(default_factory=dict)  # other stack -> how a branch before looked at it
     streams: dict[str, str] = field(default_factory=dict)  # stream -> value
+    pooled: dict[str, Poolings] = field(default_factory=dict)  # stream -> how its rows were pooled
+    own: Poolings = ()  # of the rows that the current branch reads
+    theirs: Poolings = ()  # of the keys that the current attention sees
     captures: dict[str, None] = field(default_factory=dict)
 
     def capture(self, name: str) -> str:
-        """A value from outside the block, by capture name ("positions", "attention_mask", "encoder", ...)."""
+        """A value from outside the block, by capture name ("positions", "attention_mask", "encoder", ...); positions
+        and padding are those of the rows that the current branch reads."""
+        return self.capture_of(name, self.own if name in ("positions", "attention_mask") else ())
+
+    def capture_of(self, name: str, poolings: Poolings) -> str:
+        """What goes with rows pooled so."""
+        name = self.outer.pooled(name, poolings)
         self.captures.setdefault(name)
         return self.b.input(name, self.outer.types[name])
 
     def capture_input(self, name: str, shape: tuple[int | str, ...], stand_in: str | None = None) -> str:
         """A model input (int) that a block reads by name; without `stand_in` the caller must give it."""
+        self.offer_input(name, shape, stand_in)
+        return self.capture(name)
+
+    def offer_input(self, name: str, shape: tuple[int | str, ...], stand_in: str | None = None) -> None:
+        """Make it a model input that blocks may capture."""
         type_ = TensorType("int", shape)
         if name not in self.outer.types or self.outer.types[name] != type_:
             self.outer.offer(name, self.outer.main.input(name, type_), type_)
             if stand_in:
                 self.outer.optional[name] = stand_in
-                self.outer.ids[name] = next(iter(self.outer.main.inputs))
-        return self.capture(name)
+                # As long as the ids of this stack, not of the first one.
+                mask, first = self.outer.values["attention_mask"], next(iter(self.outer.main.inputs))
+                self.outer.ids[name] = self.outer.ids.get(mask, first)
 
     def stream_place(self, stream: str) -> str:
         """Places (B, rows) of a stream whose rows do not stand at their own slots, "" for any other."""
@@ -82,6 +113,9 @@ class Scope:
 
     def segments(self, name: str, q: str, k: str) -> tuple[str, str]:
         """Segment ids of queries and of keys, an input of zeros unless given."""
+        if self.own or self.theirs:
+            self.offer_input(name, ("B", self.outer.types["positions"].shape[1]), "zeros")
+            return self.capture_of(name, self.own), self.capture_of(name, self.theirs)
         ids = self.capture_input(name, ("B", self.type_of(k).shape[2]), "zeros")
         return self.at_queries(ids), ids
 

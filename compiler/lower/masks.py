@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from archspec.errors import InputError
 from compiler.lower.context import Scope
-from compiler.masks.facts import by_inputs, by_total, holds, input_names, label_names, pair_names
+from compiler.masks.facts import by_inputs, by_total, holds, input_names, label_names, pair_names, row_names
 
 
 def lowered(s: Scope, mask: Any, heads: int, at: str, content: bool = True) -> dict[str, Any]:
@@ -46,6 +47,12 @@ def mask_inputs(s: Scope, mask: Any, q: str, k: str) -> tuple[list[str], list[st
     names = input_names(mask)
     total = s.type_of(s.capture("attention_mask")).shape[1] if names else 0
     pairs, keys = pair_names(mask), s.type_of(k).shape[2]
+    if both := pairs.intersection(row_names(mask)):
+        raise InputError(
+            f"the input {min(both)!r} is read by pairs and by rows: give one of the two a name of its own",
+            source=s.spec_name,
+            path=f"/stacks/{s.stack}",
+        )
     queries = keys if s.stream_place(s.reading) else s.type_of(q).shape[2]
     labels = label_names(mask)
     lengths = {name: s.type_of(q).shape[2] for name, _ in labels}

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from archspec.errors import InputError
 from compiler.lower.context import Scope
 
 
@@ -33,6 +34,12 @@ def norm(s: Scope, declared: Any, x: str, path: str, at: str, groups: int = 1) -
         case "group":
             if len(s.type_of(x).shape) != 3:
                 s.refuse("a group norm of each head", path)
+            if s.width(x) % declared.groups:
+                raise InputError(
+                    f"found {declared.groups} groups, which do not divide the width {s.width(x)}",
+                    source=s.spec_name,
+                    path=path,
+                )
             roles = [*([] if declared.gain == "none" else ["weight"]), *(["bias"] if declared.bias else [])]
             fields = {"eps": declared.eps, "gain": declared.gain, "bias": declared.bias, "groups": declared.groups}
             params = {role: f"{home}.{role}" for role in roles}

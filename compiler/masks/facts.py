@@ -123,6 +123,12 @@ def pair_names(mask: Mask) -> set[str]:
     return own.union(*map(pair_names, parts(mask)))
 
 
+def row_names(mask: Mask) -> set[str]:
+    """Names of the inputs that hold one value for each position."""
+    own = set(input_names(mask)) if mask["type"] in ("keys", "queries", "label") else set()
+    return own.union(*map(row_names, parts(mask)))
+
+
 def label_names(mask: Mask) -> list[tuple[str, str]]:
     """Names of the inputs that label queries and keys, one pair for each `label` atom."""
     own = [(mask["queries"], mask["keys"])] if mask["type"] == "label" else []

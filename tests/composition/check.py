@@ -47,7 +47,7 @@ def inputs(program: Program) -> dict[str, Tensor]:
     draw = torch.Generator().manual_seed(3)
     given: dict[str, Tensor] = {}
     for name, type_ in program.main.inputs.items():
-        shape = tuple(7 if isinstance(d, str) and d.startswith("S_") else SIZES.get(str(d), d) for d in type_.shape)
+        shape = tuple(5 if isinstance(d, str) and d.startswith("S_") else SIZES.get(str(d), d) for d in type_.shape)
         if program.optional.get(name) == "ones":
             given[name] = torch.ones(shape, dtype=torch.bool)
             given[name][1, :2] = False
@@ -83,10 +83,10 @@ def wrong(drawn: Drawn, seed: int = 0) -> str | None:
         if after in seen:
             continue
         seen.append(after)
-        if (error := _error(drawn, after, want, keep)) > TOLERANCE:
+        if (gap := _error(drawn, after, want, keep)) > TOLERANCE:
             found = _bisected(drawn, names, want, keep)
             fired = [r.name for r in records if r.modified]
-            return f"{found}: off by {error:.2g} (passes that fired: {', '.join(fired)})"
+            return f"{found}: off by {gap:.2g} (passes that fired: {', '.join(fired)})"
     return None
 
 

@@ -24,16 +24,17 @@ D, VOCAB, LENGTH = 16, 11, 7  # width, ids, tokens that the check runs
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 NUMBERS: Mapping[str, list[Any]] = {
-    "n_heads": [4, 4, 4, 2], "n_kv_heads": ["=n_heads", "=n_heads/2", 1], "d_head": [8, 4], "d_value": [4, 6], "d_key": [4], "d_nope": [4],
-    "d_rope": [2, 4], "kv_rank": [6], "q_rank": [5], "d_ff": [12], "d_inner": [D, 24], "d_state": [3], "d_conv": [2, 4],
-    "dt_rank": [2], "n_groups": [1, 2], "groups": [2, 4], "width": [D], "dims": [2, 4], "offset": [0, 0, 0, 2], "theta": [100],
-    "n_experts": [4], "top_k": [1, 2], "keep": [1, 0.5], "count": [1, 2], "block": [2, 3, 4], "length": [LENGTH],
-    "rank": [3], "behind": [1, 3], "ahead": [0, 2], "dilation": [1, 2], "stride": [2, 3], "summary": [1, 2],
-    "up_to": [4, 40], "kernel": [3], "chunk": [4], "buckets": [4], "rounds": [1, 2], "factor": [2.0, 1.5], "max": [8],
-    "original_length": [8], "decay_base": [16.0], "features": [6], "hidden": [8], "order": [3], "size": [VOCAB],
-    "rate": [0.9, "=1-2**(-1-head)", "=1/(2+layer)"], "eps": [1e-5, 1e-6, 0.1], "softcap": [3.0], "clamp": [0.5, 8],
-    "per_expert": [3], "fraction": [0.5], "segment": [4], "slots": [2], "after": [4], "divide": [2], "keep_first": [True],
-    "pad_id": [1], "memory": [0, 2], "scale": [1, 0.5, "=1/(layer+1)"], "gain": [1.5], "above": [0.2], "seed": [0, 3],
+    "n_heads": [4, 4, 4, 2], "n_kv_heads": ["=n_heads", "=n_heads/2", 1], "d_head": [8, 4], "d_value": [4, 6],
+    "d_key": [4], "d_nope": [4], "d_rope": [2, 4], "kv_rank": [6], "q_rank": [5], "d_ff": [12], "d_inner": [D, 24],
+    "d_state": [3], "d_conv": [2, 4], "dt_rank": [2], "n_groups": [1, 2], "groups": [2, 4], "width": [D],
+    "dims": [2, 4], "offset": [0, 0, 0, 2], "theta": [100], "n_experts": [4], "top_k": [1, 2], "keep": [1, 0.5],
+    "count": [1, 2], "block": [2, 3, 4], "length": [LENGTH], "rank": [3], "behind": [1, 3], "ahead": [0, 2],
+    "dilation": [1, 2], "stride": [2, 3], "summary": [1, 2], "up_to": [4, 40], "kernel": [3], "chunk": [4],
+    "buckets": [4], "rounds": [1, 2], "factor": [2.0, 1.5], "max": [8], "original_length": [8], "decay_base": [16.0],
+    "features": [6], "hidden": [8], "order": [3], "size": [VOCAB], "rate": [0.9, "=1-2**(-1-head)", "=1/(2+layer)"],
+    "eps": [1e-05, 1e-06, 0.1], "softcap": [3.0], "clamp": [0.5, 8], "per_expert": [3], "fraction": [0.5],
+    "segment": [4], "slots": [2], "after": [4], "divide": [2], "keep_first": [True], "pad_id": [1], "memory": [0, 2],
+    "scale": [1, 0.5, "=1/(layer+1)"], "gain": [1.5], "above": [0.2], "seed": [0, 3],
 }  # fmt: skip
 
 # The same name means another thing there.
@@ -42,7 +43,8 @@ OF_CLASS: Mapping[tuple[type[Node], str], list[Any]] = {
     (masks.Segment, "length"): [3], (mixers.Ssd, "n_heads"): [4], (mixers.Ssd, "d_head"): [8],
     (mixers.Compress, "block"): [4, 2], (mixers.Compress, "stride"): [2], (mixers.Select, "block"): [2, 4],
     (positions.ByLengthScaling, "short"): [[1.0, 2.0]], (positions.ByLengthScaling, "long"): [[2.0, 3.0]],
-    (mixers.HierarchicalAttention, "block"): [2, 4], (mixers.GatedDecay, "divide"): [1, 16], (norms.LinearMap, "width"): [D],
+    (mixers.HierarchicalAttention, "block"): [2, 4], (mixers.GatedDecay, "divide"): [1, 16],
+    (norms.LinearMap, "width"): [D],
 }  # fmt: skip
 ALWAYS = ((mixers.Ssd, "d_head"), (mixers.Ssd, "n_heads"), (positions.Rope, "dims"))
 RARE = ("key_map", "own_projections", "extra_keys", "capacity", "qk_norm", "clamp", "up_offset", "empty_rows")

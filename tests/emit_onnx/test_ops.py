@@ -37,6 +37,7 @@ EXPERTS = {"n_experts": 10, "top_k": 2, "d_ff": 16}  # ids below 8 are drawn: tw
 LATENTS = TensorType("float", ("B", "S", 12))
 FP32 = {"at_least": "fp32"}
 BLOCKS = TensorType("float", ("B", 2, "floor(T/2)", 16))
+IMPORTANT = [TensorType("float", ("B", n, "S", "floor(T/2)")) for n in (2, 4)]
 BUCKETS = {"type": "log_buckets", "buckets": 8, "max": 20}
 PACKED = {"q": TensorType("float", ("B", "S", 128)), "": IDS, " ": IDS, "positions": IDS, "mask": MASK}
 ATTENTION = {"q": HEADS, "k": GROUPS, "v": GROUPS, "mask": MASK}
@@ -139,9 +140,10 @@ CASES: list[tuple[str, dict[str, TensorType], dict[str, Any]]] = [
     *(("block_attention", {"q": HEADS, "k": BLOCKS, "v": BLOCKS, mask: MASK},
        {"block": 4, "stride": 2, "select": 4, "scale": 0.3} | fields | FP32)
       for mask, fields in (("mask", {}), ("mask", {"share": "kv_group", "learned": 2}), ("", {"learned": 1}))),
-    *(("select_attention",
-       {"q": HEADS, "k": GROUPS, "v": GROUPS, "importance": TensorType("float", ("B", n, "S", "floor(T/2)")), mask: MASK},
-       {"block": 2, "count": 1, "scale": 0.3, "least_share": 0.4}) for n in (2, 4) for mask in ("mask", "")),
+    *(("select_attention", {"q": HEADS, "k": GROUPS, "v": GROUPS, "important": IMPORTANT[n], mask: MASK},
+       {"block": 2, "count": 1, "scale": 0.3, "least_share": 0.4}) for n in (0, 1) for mask in ("mask", "")),
+    *(("hierarchical_attention", {"q": HEADS, "k": HEADS, "v": HEADS, mask: MASK},
+       {"block": 2, "scale": 0.3, "coarsest": coarsest}) for coarsest in (2, 4) for mask in ("mask", "")),
     ("gru", {"r": X, "y": X}, {}),
     ("latents", {"like": X}, {"count": 5, "width": 8}),
     ("length_projection", {"x": X}, {"rank": 3, "length": 9}),
