@@ -163,6 +163,9 @@ def probe_inputs(program: Program) -> dict[str, Tensor]:
             inputs[name] = torch.randint(min(rows, default=2), shape, generator=generator)
         else:
             inputs[name] = torch.randn(shape, generator=generator, dtype=torch.float64)
+    for node in program.main.nodes:
+        if node.op == "positions" and node.attrs["counts"] == "input":
+            inputs[node.attrs["given"]] = torch.arange(PROBE_TOKENS).repeat(PROBE_BATCH, 1)
     for name, stand_in in program.optional.items():
         if stand_in == "ones" and name in program.main.inputs:
             inputs[name] = torch.ones(PROBE_BATCH, PROBE_TOKENS, dtype=torch.long)

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from archspec.errors import InputError
 from compiler.ops.base import Attrs
 from compiler.ops.context import Context
 
@@ -12,6 +13,8 @@ def run(inputs: list[Tensor], params: dict[str, Tensor], attrs: Attrs, ctx: Cont
         return (ctx.inputs[attrs["given"]],)
     ids, mask = inputs
     match attrs["counts"]:
+        case "input":
+            raise InputError(f"the input {attrs['given']} is missing")
         case "count_mask":
             return ((mask.long().cumsum(1) - 1).clamp(min=0),)
         case "count_nonpad":

@@ -3,7 +3,7 @@
 index: 0, 1, 2, ... by slot. count_mask: cumsum(mask) - 1, at least 0. count_nonpad: cumsum(ids != pad)·(ids != pad):
 real tokens count from 1, padding sits at 0 (RoBERTa adds pad_id to both, which is the offset of its learned table).
 In a step the count goes on from the state. `given` names the optional model input that replaces all of this when the
-caller passes it.
+caller passes it. input: it is not optional.
 """
 
 from collections.abc import Sequence

@@ -6,6 +6,7 @@ which is the same without padding.
 
 from compiler.emit.onnx.writer import Writer
 from compiler.ir.graph import Node
+from compiler.ir.types import TensorType
 
 FIELDS = ("counts", "pad_id", "given")
 
@@ -15,7 +16,10 @@ def write(w: Writer, node: Node) -> str:
     counts, pad = node.attrs["counts"], node.attrs.get("pad_id", 0)
     symbol = w.types[0].shape[1]
     if counts == "input":
-        w.refuse("positions given as an input")
+        name = node.attrs["given"]
+        w.sheet.inputs[name] = TensorType("int", w.types[0].shape[:2])
+        w.sheet.taken.add(name)
+        return str(name)
     if counts == "count_nonpad":
         real = w.cast(w.op("Not", w.op("Equal", ids, w.whole(pad))), "int")
         return w.op("Mul", w.op("CumSum", real, w.whole(1)), real)

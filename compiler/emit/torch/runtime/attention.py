@@ -19,7 +19,8 @@ class Span:
 
     i: slot of each new token (S,); j: slot of each key's token (K,), negative where a ring buffer is still empty.
     limit: slots that a cache keeps (None: all). window: causal within so many tokens (None: causal); where the mask is
-    something else, rule(i (S, 1), j (1, K)) says what is visible. real: (B, S) False at padding of the new tokens.
+    something else, rule(i (S, 1), j (1, K)) says what is visible; `prompt` is the rule of the first step only, behind
+    which the mask is causal. real: (B, S) False at padding of the new tokens.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class Span:
         limit: int | None = None,
         window: int | None = None,
         rule: Callable[[Tensor, Tensor], Tensor] | None = None,
+        prompt: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> None:
         new, device = x.shape[1], x.device
         self.mask: Tensor | None = None  # (B|1, H|1, S, K), added to the scores
@@ -59,6 +61,8 @@ class Span:
                 self.joined = True
                 slot, last = torch.arange(size, device=device), self.i[0] - 1
                 self.j = torch.cat((last - (last - slot) % size, self.i))
+        if start == 0 or (start is None and new > 1):
+            rule = prompt or rule
         if rule is None and self.real is None and (start == 0 or not static):
             one_view = new == 1 and self.keys <= (window or self.keys)
             if one_view or (start == 0 and new <= (window or new)):
@@ -84,6 +88,12 @@ class Span:
         if self.joined:
             return seen
         return new if self.j is self.i else cache[:, :, : self.keys]
+
+
+def at_slots(rows: Tensor, j: Tensor) -> Tensor:
+    """Marks of the first tokens (B, S) at slots j (1, K): (B, K), 0 where there is none."""
+    inside = (j >= 0) & (j < rows.shape[1])
+    return rows[:, j[0].clamp(0, rows.shape[1] - 1)] * inside
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, scale: float) -> Tensor:
