@@ -45,7 +45,8 @@ def test_files_import_torch_only(name: str) -> None:
     tree = ast.parse(write_model(program(name)))
     names = {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
     names |= {str(n.module) for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
-    allowed = {"json", "math", "functools", "pathlib", "typing", "collections", "__future__", "torch", "safetensors"}
+    allowed = {"json", "math", "functools", "pathlib", "typing", "collections", "weakref", "__future__"}
+    allowed |= {"torch", "safetensors"}
     assert {name.partition(".")[0] for name in names} <= allowed
 
 
@@ -58,7 +59,7 @@ def test_only_helpers_that_are_used(tmp_path: Path) -> None:
 def test_depth_is_a_count() -> None:
     deep, text = program("llama-3.1-405b"), write_model(program("llama-3.1-405b"))
     assert len(deep.blocks) == 1 and "range(126)" in text
-    assert len(text.splitlines()) < 600
+    assert len(text.splitlines()) < 700
 
 
 def test_state_dict_keys_are_our_paths(tmp_path: Path) -> None:
@@ -82,7 +83,7 @@ def test_the_file_runs_alone(tmp_path: Path) -> None:
             [sys.executable, "-I", "-c", blocked + code], capture_output=True, text=True, cwd=tmp_path
         )
         assert done.returncode == 0, done.stderr
-        assert "one step after 8 random tokens: logits (1, 1, 97)" in done.stdout
+        assert "one step after 8 random tokens: output (1, 1, 97)" in done.stdout
 
 
 def test_loading_without_weights_says_what_to_do(tmp_path: Path) -> None:

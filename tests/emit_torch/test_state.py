@@ -132,7 +132,7 @@ def test_misuse_is_refused_in_words(tmp_path: Path) -> None:
         model(torch.zeros(1, 2))
     with pytest.raises(ValueError, match=r"attention_mask must have shape \(2, 5\)"):
         model(tokens, torch.ones(2, 4))
-    with pytest.raises(ValueError, match="batch of 3, input_ids has 2 rows"):
+    with pytest.raises(ValueError, match="batch of 3, found 2 rows"):
         model.step(tokens, model.new_state(3, 9))
     with pytest.raises(ValueError, match="holds 8 tokens: 5 are there, 5 more do not fit"):
         _, state = model.step(tokens, model.new_state(2, 8))

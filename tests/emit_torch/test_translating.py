@@ -114,7 +114,7 @@ def test_generation(tmp_path: Path) -> None:
 
 def test_misuse(tmp_path: Path) -> None:
     model = model_of(spec(biased()), tmp_path / "p")
-    with pytest.raises(ValueError, match="decoder_input_ids are missing"):
+    with pytest.raises(ValueError, match="decoder_input_ids is missing"):
         model(ids(1, 4))
     with pytest.raises(ValueError, match="decoder_input_ids are missing"):
         model.generate(ids(1, 4), 3)

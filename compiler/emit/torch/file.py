@@ -63,7 +63,7 @@ def _imports(text: str) -> str:
     used = set(re.findall(r"[A-Za-z_]\w*", text))
     abstract = ", ".join(name for name in ("Callable", "Iterator", "Sequence") if name in used)
     lines = [
-        *(f"import {name}" for name in ("json", "math") if name in used),
+        *(f"import {name}" for name in ("json", "math", "weakref") if name in used),
         *([f"from collections.abc import {abstract}"] if abstract else []),
         *(["from functools import partial"] if "partial" in used else []),
         "from pathlib import Path",
@@ -98,7 +98,7 @@ MAIN = '''def main() -> None:
     here = Path(__file__).parent
     found = (here / "weights.safetensors").exists() or (here / "weights.safetensors.index.json").exists()
     model = load() if found else randomise(Model().eval())
-    print(model.demonstrate(VOCAB_SIZE or 2))
+    print(model.demonstrate())
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Long lines broken as the usual formatter breaks them: the outermost brackets open, then one argument a line."""
 
+from collections.abc import Iterator
+
 WIDTH = 120
 OPEN, CLOSE = "([{", ")]}"
 
@@ -18,6 +20,9 @@ def wrap(line: str) -> list[str]:
     if start is None or stop is None:
         return [line]
     inside = code[start + 1 : stop]
+    if _groups(code, start) and len(arguments(inside)) == 1:  # a comma would make a tuple of it
+        parts = [line for part in operands(inside) for line in wrap(f"{indent}    {part}")]
+        return [code[: start + 1], *parts, indent + code[stop:] + (f"  # {shape}" if shape else "")]
     first, last = code[: start + 1], indent + code[stop:] + (f"  # {shape}" if shape else "")
     one = f"{indent}    {inside.rstrip(', ')}"
     if len(one) <= WIDTH and not code.lstrip().startswith("def "):
@@ -26,8 +31,30 @@ def wrap(line: str) -> list[str]:
 
 
 def arguments(text: str) -> list[str]:
-    """The parts between the commas that no bracket or quote holds."""
-    parts, depth, quote, start = [], 0, "", 0
+    """The parts between the commas that no bracket, quote or lambda's parameters hold."""
+    parts, start, lambdas = [], 0, 0
+    for i, c in _outside(text):
+        lambdas += text.startswith("lambda ", i)
+        if c == ":" and lambdas:
+            lambdas -= 1
+        elif c == "," and not lambdas:
+            parts.append(text[start:i].strip())
+            start = i + 1
+    return [p for p in (*parts, text[start:].strip()) if p]
+
+
+def operands(text: str) -> list[str]:
+    """The parts of an expression between its operators that bind least, each operator before what follows it."""
+    for words in ((" if ", " else "), (" | ",), (" & ",)):
+        at = [i for i, _ in _outside(text) if text.startswith(words, i)]
+        if at:
+            return [text[i:j].strip() for i, j in zip([0, *at], [*at, len(text)], strict=True)]
+    return [text]
+
+
+def _outside(text: str) -> Iterator[tuple[int, str]]:
+    """The characters that no bracket or quote holds, with their places."""
+    depth, quote = 0, ""
     for i, c in enumerate(text):
         if quote:
             quote = "" if c == quote and text[i - 1] != "\\" else quote
@@ -37,10 +64,13 @@ def arguments(text: str) -> list[str]:
             depth += 1
         elif c in CLOSE:
             depth -= 1
-        elif c == "," and depth == 0:
-            parts.append(text[start:i].strip())
-            start = i + 1
-    return [p for p in (*parts, text[start:].strip()) if p]
+        elif depth == 0:
+            yield i, c
+
+
+def _groups(code: str, start: int) -> bool:
+    """Whether the bracket at `start` only groups: it calls nothing, and is no list or index."""
+    return code[start] == "(" and not (start and (code[start - 1].isalnum() or code[start - 1] in "_])"))
 
 
 def _outermost(code: str) -> tuple[int | None, int | None]:

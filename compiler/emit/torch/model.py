@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from archspec.errors import InputError
 from compiler import ops
+from compiler.emit.torch import methods
+from compiler.emit.torch.inputs import Argument, check_positions, read_inputs, with_usual
 from compiler.emit.torch.layer import Layer, declared
+from compiler.emit.torch.methods import Signature
 from compiler.emit.torch.names import comment, identifier, quoted, unique
 from compiler.emit.torch.numbers import floats, strings
 from compiler.emit.torch.writer import RUNTIME, ByLayer, File, Region, Writer, own_path
@@ -26,10 +28,12 @@ class Part:
 def split(program: Program) -> tuple[Part, Part]:
     """The source pass and the output pass: what depends on new tokens (symbols S and T) is the output's."""
     own = {name for name, t in program.main.inputs.items() if {"S", "T"} & {str(d) for d in t.shape}}
+    alone = not own or len(program.meta["stacks"]) == 1  # one pass over everything
+    own = set(program.main.inputs) if alone else own
     reached = set(own)
     source, output = Part(), Part()
     for node in program.main.nodes:
-        late = any(v in reached for v in node.inputs) or len(program.meta["stacks"]) == 1
+        late = alone or any(v in reached for v in node.inputs)
         part = output if late else source
         part.nodes.append(node)
         reached.update(node.outputs if late else ())
@@ -40,6 +44,8 @@ def split(program: Program) -> tuple[Part, Part]:
 
 def refusal(program: Program, output: Part) -> str | None:
     """Why the model cannot run step by step: the operator and its reason; None where it can."""
+    if not any("S" in program.main.inputs[name].shape for name in output.inputs):
+        return "nothing is read token by token"
     graphs = [program.blocks[b] for node in output.nodes if node.op == "repeat" for b in {c.block for c in calls(node)}]
     for node in [*output.nodes, *(n for graph in graphs for n in graph.nodes)]:
         reason = None if node.op == "repeat" else ops.get(node.op).lookahead(node.attrs)
@@ -60,11 +66,15 @@ class ModelWriter:
         self.holds: list[str] = []  # expressions of the held values by layer
         self.runs: list[tuple[str, Node]] = []  # attribute that lists the layers, repeat node
         self.crossing = self._crossing()
+        self.encodes = bool(self.source.inputs)
+        self.source_arguments: list[Argument] = []
         self.source_body, self.source_arguments, given = self._part(self.source, steps=False, handed={})
         self.handed = [given[v] for v in self.crossing]
         self.body, self.arguments, names = self._part(
             self.output, steps=self.steps, handed=dict(zip(self.crossing, self.handed, strict=True))
         )
+        if self.steps or (self.arguments and self.arguments[0].below):
+            self.arguments = with_usual(self.arguments)
         self.result = names[self.program.main.outputs[0]]
 
     def _crossing(self) -> list[str]:
@@ -74,11 +84,16 @@ class ModelWriter:
 
     def _part(
         self, part: Part, steps: bool, handed: dict[str, str]
-    ) -> tuple[list[str], dict[str, str], dict[str, str]]:
-        """Lines, arguments (argument -> annotation and default), and the variable of each value."""
+    ) -> tuple[list[str], list[Argument], dict[str, str]]:
+        """Lines, arguments, and the variable of each value."""
         w = Writer(self.file, self.program.main, "self", steps)
         w.names.update(handed)
-        arguments = self._inputs(w, part)
+        arguments = read_inputs(w, part.inputs, part.nodes, {a.name for a in self.source_arguments})
+        w.used |= {a.name for a in arguments}
+        rows = arguments[0].name if arguments else ""
+        if steps:
+            real = next((w.names[n] for n in part.inputs if self.program.optional.get(n) == "ones"), "None")
+            w.lines += ["if state is not None:", f"    state.take({rows}, {real})"]
         for node in part.nodes:
             streams = zip(node.inputs, node.outputs, strict=False) if node.op == "repeat" else ()
             w.hints.update({v: "x" for pair in streams for v in pair})
@@ -89,61 +104,13 @@ class ModelWriter:
                 self._region(w, node)
             else:
                 w.write(node)
-                self._check_positions(w, node)
-            if steps and i == last_region:
+                check_positions(w, node)
+            if steps and i == (last_region if last_region >= 0 else len(part.nodes) - 1):
                 stream = w.names[node.outputs[0]]
-                w.lines += ["if state is not None:", f"    state.length += {stream}.shape[1]"]
+                w.lines += ["if state is not None:", f"    state.length += {rows}.shape[1]"]
                 w.lines += ["if last is not None:", f"    {stream} = {stream}[:, -last:]"]
         self.counters = w.counters
         return w.lines, arguments, w.names
-
-    def _inputs(self, w: Writer, part: Part) -> dict[str, str]:
-        """Arguments of the pass; checks them and turns masks into `real` tokens."""
-        main = self.program.main
-        arguments: dict[str, str] = {}
-        for name in part.inputs:
-            kind = self.program.optional.get(name)
-            argument = unique(identifier(name, "input"), {*arguments, *w.names.values()})
-            arguments[argument] = "Tensor" if kind is None else "Tensor | None"
-            if kind != "ones":
-                w.names[name] = argument
-                rows = [u.attrs["rows"] for u in main.users(name) if u.op == "embedding"]
-                if kind == "zeros":
-                    like = w.names[self.program.meta["ids"][name]]
-                    w.line(f"{argument} = torch.zeros_like({like}) if {argument} is None else {argument}")
-                if rows:
-                    w.file.helper("check_ids", f"{RUNTIME}.base")
-                    w.line(f"check_ids({argument}, {min(rows)}, {quoted(argument)})")
-                continue
-            ids = w.names[self.program.meta["ids"][name]]
-            real = w.local("real")
-            w.names[name] = real
-            reader, state = ("real_new_tokens", ", state") if w.steps else ("real_tokens", "")
-            w.file.helper(reader, f"{RUNTIME}.{'state' if w.steps else 'base'}")
-            w.line(f"{real} = {reader}({argument}, {ids}, {quoted(argument)}{state})", "(B, S), None: no padding")
-        for node in part.nodes:
-            if node.op == "positions" and node.attrs.get("given"):
-                argument = unique(identifier(node.attrs["given"], "input"), {*arguments, *w.names.values()})
-                arguments[argument] = "Tensor | None"
-                w.inputs_given[node.attrs["given"]] = argument
-        if w.steps:
-            if not part.inputs:
-                raise InputError("the torch target cannot write a stack that steps without an input of its own yet",
-                                 source=self.program.name)  # fmt: skip
-            ids, real = (
-                w.names[part.inputs[0]],
-                next((w.names[n] for n in part.inputs if self.program.optional.get(n) == "ones"), "None"),
-            )
-            w.lines += ["if state is not None:", f"    state.take({ids}, {real})"]
-        w.used |= set(arguments)
-        return arguments
-
-    def _check_positions(self, w: Writer, node: Node) -> None:
-        """Learned positions end somewhere: say so before the table is read."""
-        rows = [u.attrs["rows"] - u.attrs.get("offset", 0) for u in w.graph.users(node.name) if u.op == "embedding"]
-        if node.op == "positions" and rows:
-            w.file.helper("check_ids", f"{RUNTIME}.base")
-            w.line(f'check_ids({w.names[node.name]}, {min(rows)}, "a position")')
 
     def _region(self, w: Writer, node: Node) -> None:
         """One run of layers: what they share is computed first, then each is called."""
@@ -167,7 +134,7 @@ class ModelWriter:
         streams = []
         for given, made in zip(node.inputs, node.outputs, strict=False):
             variable = w.names[given]
-            if not w.last_use(node, given):
+            if variable in streams or not w.last_use(node, given):
                 w.line(f"{(fresh := w.fresh('x'))} = {variable}")
                 variable = fresh
             w.names[made] = variable
@@ -213,7 +180,7 @@ class ModelWriter:
     def text(self) -> str:
         """The class `Model`."""
         base = "Stepping" if self.steps else "Whole"
-        if self.source.nodes:
+        if self.encodes:
             base = "Translating" if self.steps else "WholeTranslating"
         self.file.helper(base, f"{RUNTIME}.{HOMES[base]}")
         name = comment(self.program.name)
@@ -223,8 +190,10 @@ class ModelWriter:
         else:
             counters = [f"    n_counters = {len(self.counters)}"] if self.counters else []
             lines += ["    end_ids = END_IDS", *counters, ""]
-        if self.source.nodes and (names := list(self.source_arguments)[2:]):
-            lines[-1:] = [f"    source_names = {strings(names)}", ""]
+        if self.encodes:
+            lines[-1:] = [f"    source_names = {strings([a.name for a in self.source_arguments])}", ""]
+            lines[-1:] = [f"    first_name = {quoted(self.arguments[0].name)}", ""]
+        lines[-1:] = [*methods.table([*self.source_arguments, *self.arguments]), ""]
         lines[-1:] = [f"    layer_lists = {strings([name for name, _ in self.runs])}", ""]
         lines += ["    def __init__(self) -> None:", "        super().__init__()"]
         shapes = {t: self.program.params[t].shape for t in self._shared()}
@@ -261,50 +230,27 @@ class ModelWriter:
         return [f"        self.{attribute} = [", *(f"            {part}" for part in parts), "        ]"]
 
     def _methods(self) -> list[str]:
-        ids = self.output.inputs[0] if self.output.inputs else "input_ids"
-        first = next(iter(self.arguments.items()))
-        mask = _one(self.arguments, {_mask_of(self.program, ids)}, "attention_mask")
-        positions = _one(self.arguments, self._position_arguments(), "position_ids")
-        head = [first, mask, positions]
-        crossing = ", ".join(self.handed) if len(self.handed) > 1 else f"({''.join(self.handed)},)"
-        others = [item for item in self.arguments.items() if item not in head]
-        lines = []
-        if self.source.nodes:
-            given = ", ".join(
-                f"{n}: {t}" + (" = None" if "None" in t else "") for n, t in self.source_arguments.items()
-            )
-            lines += [f"    def encode(self, {given}) -> tuple[Tensor | None, ...]:"]
-            lines += ['        """Run the source stacks once; the result goes to `new_state`."""']
-            lines += [f"        {line}" for line in self.source_body]
-            lines += [f"        return {crossing}", ""]
-        names = ", ".join(f"{n}: {t}" for n, t in head)
-        more = "".join(f", {n}: {t} = None" for n, t in others)
-        encoded = "encoded: tuple[Tensor | None, ...]" if self.source.nodes else ""
-        state = "state: State | None = None, last: int | None = None" if self.steps else ""
-        given = ", ".join(part for part in (encoded, names, state, f"*{more}" if more else "") if part)
-        lines += [f"    def run(self, {given}) -> Tensor:"]
-        if self.source.nodes:
-            lines += [f"        {crossing} = encoded"]
-        lines += [f"        {line}" for line in returned(self.body, self.result)]
+        own, source = Signature(self.arguments), Signature(self.source_arguments) if self.encodes else None
+        crossing = ", ".join(self.handed) if len(self.handed) > 1 else f"({''.join(f'{v},' for v in self.handed)})"
+        program = self.program
+        made = comment(f"({', '.join(map(str, program.main.types[program.main.outputs[0]].shape))})")
+        body = returned(self.body, self.result)
+        if source is None and not self.steps:
+            return methods.forward(None, own, made, body)[:-1]
+        lines = methods.forward(source, own, made)
+        if source is not None:
+            lines += methods.encode(source, self.source_body, crossing)
+        lines += methods.run(own, crossing if source else "", self.steps, body)
         cached = [(a, n) for a, n in self.runs if any(self.layers[c.block].caches for c in calls(n))]
-        if self.steps and self.source.nodes:
-            lines += ["", "    def hold(self, encoded: tuple[Tensor | None, ...]) -> list[list[Tensor]]:"]
-            if self.holds:
-                lines += [f"        {crossing} = encoded"]
-            lines += [f"        return {self.holds[0] if self.holds else '[]'}"]
+        if self.steps and source is not None:
+            unpacked = [f"{crossing} = encoded"] if self.holds else []
+            held = [*unpacked, f"return {self.holds[0] if self.holds else '[]'}"]
+            lines += methods.method("hold", f"self, {methods.ENCODED}", "list[list[Tensor]]", (), held)
         if self.steps:
-            lines += ["", "    def caches(self, batch: int, length: int) -> list[list[Tensor]]:"]
-            lines += ["        like = next(self.parameters())"]
             loops = [f"*(layer.caches(batch, length, like) for layer in self.{a})" for a, _ in cached]
-            lines += [f"        return [{', '.join(loops)}]"]
-        return lines
-
-    def _position_arguments(self) -> set[str]:
-        return {
-            identifier(n.attrs["given"], "input")
-            for n in self.output.nodes
-            if n.op == "positions" and n.attrs.get("given")
-        }
+            kept = ["like = next(self.parameters())", f"return [{', '.join(loops)}]"]
+            lines += methods.method("caches", "self, batch: int, length: int", "list[list[Tensor]]", (), kept)
+        return lines[:-1]
 
 
 def returned(body: list[str], result: str) -> list[str]:
@@ -318,15 +264,3 @@ def short(value: str) -> str:
     """The end of a value's name that says what it is: "tokens" of "decoder.text.tokens", "then_0" of "head.then.0"."""
     parts = value.split(".")
     return parts[-1] if not parts[-1].isdigit() else "_".join(parts[-2:])
-
-
-def _one(arguments: dict[str, str], names: set[str], otherwise: str) -> tuple[str, str]:
-    """The argument among `names`; a pass that needs none takes one of the usual name all the same."""
-    found = [item for item in arguments.items() if item[0] in names]
-    return found[0] if found else (otherwise, "Tensor | None")
-
-
-def _mask_of(program: Program, ids: str) -> str:
-    """The argument that says which of these ids are padding."""
-    masks = [n for n, kind in program.optional.items() if kind == "ones" and program.meta["ids"].get(n) == ids]
-    return identifier(masks[0], "input") if masks else "attention_mask"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,8 @@ from compiler.emit.torch.runtime.base import Base, real_tokens
 
 class State:
     """The tokens so far: caches by layer (one tensor for each layer and side), padding, and how many there were."""
+
+    owner: Any = None  # the model that made it, as long as that lives; a copy is anybody's
 
     def __init__(
         self,
@@ -33,17 +36,27 @@ class State:
         self.held: list[list[Tensor]] = []  # keys and values made of them, by layer
         self.counters = [torch.zeros(batch, 1, dtype=torch.long, device=device) for _ in range(n_counters)]
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "owner"}
+
+    def belong(self, model: Any) -> None:
+        """ValueError if another model made this state."""
+        owner = None if self.owner is None else self.owner()
+        if owner is not None and owner is not model:
+            raise ValueError("the state was made by another model: make one with new_state(...) of this model")
+
     def take(self, ids: Tensor, real: Tensor | None) -> None:
         """Make room for new tokens; ValueError where there is none."""
         new = ids.shape[1]
         if ids.shape[0] != self.batch:
-            raise ValueError(f"the state holds a batch of {self.batch}, input_ids has {ids.shape[0]} rows")
+            raise ValueError(f"the state holds a batch of {self.batch}, found {ids.shape[0]} rows")
         if not torch.compiler.is_compiling() and int(self.length) + new > self.max_length:
             raise ValueError(
                 f"the state holds {self.max_length} tokens: {int(self.length)} are there, {new} more do not fit"
             )
-        if real is not None:
+        if real is not None or self.padded:
             self.padded = True
+            real = self.real.new_ones(self.batch, new) if real is None else real
             self.real.index_copy_(1, self.length.to(ids.device) + torch.arange(new, device=ids.device), real)
 
 
@@ -58,8 +71,31 @@ def real_new_tokens(mask: Tensor | None, ids: Tensor, name: str, state: State | 
     return real_tokens(mask[:, -new:], ids, name)
 
 
+def check_step(model: Any, state: Any, last: int | None) -> None:
+    """ValueError unless this is a state of the model and `last` a number of tokens."""
+    if torch.compiler.is_compiling():
+        return
+    if not isinstance(state, State):
+        raise ValueError(f"a state is what new_state(...) gives, found {type(state).__name__}")
+    state.belong(model)
+    if last is not None and last < 1:
+        raise ValueError(f"last must be at least 1, found {last}")
+
+
+def prompt_rows(marks: Tensor | None, ids: Tensor, name: str, state: State | None) -> Tensor:
+    """Marks (B, S) of a prefix, all 0 where there are none; ValueError where they come behind the first step."""
+    if marks is None:
+        return torch.zeros(ids.shape[:2], dtype=torch.long, device=ids.device)
+    if marks.shape != ids.shape[:2]:
+        raise ValueError(f"{name} must have shape {tuple(ids.shape[:2])}, found {tuple(marks.shape)}")
+    done = 0 if state is None or torch.compiler.is_compiling() else int(state.length)
+    if done and bool(marks.any()):
+        raise ValueError(f"a {name} is seen whole: it must come with the first step, {done} tokens are there already")
+    return marks
+
+
 class Stepping(Base):
-    """A model that runs step by step: the subclass gives `run` and `caches`."""
+    """A model that runs step by step: the subclass gives `forward`, `run` and `caches`."""
 
     end_ids: tuple[int, ...] = ()  # generation stops at these
     n_counters = 0  # integers that a state carries for each row
@@ -67,26 +103,16 @@ class Stepping(Base):
     def run(
         self,
         ids: Tensor,
-        mask: Tensor | None,
-        positions: Tensor | None,
-        state: State | None,
-        last: int | None,
-        **others: Tensor | None,
+        mask: Tensor | None = None,
+        positions: Tensor | None = None,
+        state: State | None = None,
+        last: int | None = None,
+        **others: Any,
     ) -> Tensor:
         raise NotImplementedError
 
     def caches(self, batch: int, length: int) -> list[list[Tensor]]:
         raise NotImplementedError
-
-    def forward(
-        self,
-        input_ids: Tensor,
-        attention_mask: Tensor | None = None,
-        position_ids: Tensor | None = None,
-        **others: Tensor | None,
-    ) -> Tensor:
-        """All tokens at once: input_ids (B, S), attention_mask (B, S) with 0 at padding -> (B, S, vocabulary)."""
-        return self.run(input_ids, attention_mask, position_ids, None, None, **others)
 
     @torch.no_grad()
     def new_state(self, batch_size: int, max_length: int) -> State:
@@ -94,9 +120,10 @@ class Stepping(Base):
         if batch_size < 1 or max_length < 1:
             raise ValueError(f"a state needs a batch and a length of at least 1, found {batch_size} and {max_length}")
         device = next(self.parameters()).device
-        return State(
-            self.caches(batch_size, max_length), batch_size, max_length, device, self.n_counters, self.compiled
-        )
+        caches = self.caches(batch_size, max_length)
+        state = State(caches, batch_size, max_length, device, self.n_counters, self.compiled)
+        state.owner = weakref.ref(self)
+        return state
 
     @torch.no_grad()
     def step(
@@ -106,13 +133,14 @@ class Stepping(Base):
         attention_mask: Tensor | None = None,
         position_ids: Tensor | None = None,
         last: int | None = None,
-        **others: Tensor | None,
+        **others: Any,
     ) -> tuple[Tensor, State]:
         """Run any number of new tokens on from `state` (changed in place): logits (B, S, vocabulary) and the state.
 
         attention_mask: (B, S) of the new tokens or (B, T) of all so far, 0 at padding. last: give the logits of the
-        last so many tokens only.
+        last so many tokens only. others: further inputs of `forward`, of the new tokens.
         """
+        check_step(self, state, last)
         return self.run(input_ids, attention_mask, position_ids, state, last, **others), state
 
     @torch.no_grad()
@@ -125,11 +153,14 @@ class Stepping(Base):
         top_p: float = 1.0,
         seed: int | None = None,
         end_ids: tuple[int, ...] | None = None,
+        **others: Any,
     ) -> Iterator[Tensor]:
         """New ids (B,) one step at a time; a row that has ended repeats its last id. See `generate`."""
         ends = self.end_ids if end_ids is None else end_ids
+        check_generation(max_new_tokens, temperature, top_p)
         state = self.new_state(len(input_ids), input_ids.shape[1] + max_new_tokens)
-        yield from stream_tokens(self, state, input_ids, attention_mask, max_new_tokens, temperature, top_p, seed, ends)
+        how = (max_new_tokens, temperature, top_p, seed, ends)
+        yield from stream_tokens(self, state, input_ids, attention_mask, *how, **others)
 
     def generate(
         self,
@@ -140,21 +171,46 @@ class Stepping(Base):
         top_p: float = 1.0,
         seed: int | None = None,
         end_ids: tuple[int, ...] | None = None,
+        **others: Any,
     ) -> Tensor:
         """Prompt and new ids (B, S + new). Greedy at temperature 0; pads on the left where rows differ in length.
 
         Stops when every row has met an end id (`end_ids`: other ones than the model's own, () for none).
+        others: further inputs of `forward`, of the prompt; what they say of its last token holds for new ones too.
         """
-        new = list(self.stream(input_ids, max_new_tokens, attention_mask, temperature, top_p, seed, end_ids))
+        how = (temperature, top_p, seed, end_ids)
+        new = list(self.stream(input_ids, max_new_tokens, attention_mask, *how, **others))
         return torch.cat([input_ids, *(ids[:, None] for ids in new)], 1)
 
-    def demonstrate(self, vocabulary: int) -> str:
-        """One step on random ids, told."""
-        device = next(self.parameters()).device
-        ids = torch.randint(vocabulary, (1, 8), device=device)
-        logits, state = self.step(ids, self.new_state(1, 9))
-        logits, state = self.step(logits[:, -1:].argmax(-1), state)
-        return f"one step after 8 random tokens: logits {tuple(logits.shape)} in {logits.dtype}"
+    @torch.no_grad()
+    def demonstrate(self) -> str:
+        """A step over random tokens and one more, told."""
+        given: dict[str, Any] = self.example()
+        state, first, more = self.new_state(1, 9), next(iter(given)), later(self, given)
+        out, state = self.step(given.pop(first), state, **given)
+        rows = more.pop(first)
+        out, _ = self.step(out[:, -1:].argmax(-1) if self.inputs[first][1] else rows, state, **more)
+        return f"one step after 8 random tokens: output {tuple(out.shape)} in {out.dtype}"
+
+
+def later(model: Any, given: dict[str, Any]) -> dict[str, Any]:
+    """The inputs of one more token: what was said of the last one; those that are not by token stay as they are.
+
+    Marks over all tokens so far ("T") are a prompt's, and say nothing of what follows it.
+    """
+    given = {name: x for name, x in given.items() if "T" not in model.inputs.get(name, ((), 0))[0]}
+    by_token = {name for name, (shape, _) in model.inputs.items() if len(shape) > 1 and shape[1] == "S"}
+    return {name: x[:, -1:] if name in by_token and x is not None else x for name, x in given.items()}
+
+
+def check_generation(count: int, temperature: float, top_p: float) -> None:
+    """ValueError where these say nothing."""
+    if count < 0:
+        raise ValueError(f"max_new_tokens must be at least 0, found {count}")
+    if temperature < 0:
+        raise ValueError(f"temperature must be at least 0, found {temperature}")
+    if not 0 < top_p <= 1:
+        raise ValueError(f"top_p must be above 0 and at most 1, found {top_p}")
 
 
 def choose(logits: Tensor, temperature: float, top_p: float, generator: torch.Generator | None) -> Tensor:
@@ -179,13 +235,17 @@ def stream_tokens(
     top_p: float,
     seed: int | None,
     ends: tuple[int, ...],
+    **others: Any,
 ) -> Iterator[Tensor]:
-    """`count` ids (B,) one step at a time, from `ids` on; a row that has met one of `ends` repeats its last id."""
+    """`count` ids (B,) one step at a time, from `ids` on; a row that has met one of `ends` repeats its last id.
+
+    others: inputs of the prompt besides ids and mask.
+    """
     generator = None if seed is None else torch.Generator(ids.device).manual_seed(seed)
     ended = torch.zeros(len(ids), dtype=torch.bool, device=ids.device)
     before: Tensor | None = None
     for _ in range(count):
-        logits, state = model.step(ids, state, mask, last=1)
+        logits, state = model.step(ids, state, mask, last=1, **others)
         chosen = choose(logits[:, -1], temperature, top_p, generator)
         if before is not None:
             chosen = torch.where(ended, before, chosen)
@@ -194,4 +254,4 @@ def stream_tokens(
             ended = ended | (chosen == end)
         if ends and bool(ended.all()):
             return
-        before, ids, mask = chosen, chosen[:, None], None
+        before, ids, mask, others = chosen, chosen[:, None], None, later(model, others)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,46 +10,29 @@ import torch
 from torch import Tensor
 
 from compiler.emit.torch.runtime.base import Base
-from compiler.emit.torch.runtime.state import State, stream_tokens
+from compiler.emit.torch.runtime.state import State, check_generation, check_step, later, stream_tokens
 
 
 class Sources(Base):
-    """The subclass gives `encode` and `run`."""
+    """The subclass gives `forward`, `encode` and `run`."""
 
-    source_names: tuple[str, ...] = ()  # inputs of `encode` besides input_ids and attention_mask
+    source_names: tuple[str, ...] = ()  # inputs of `encode`
+    first_name = ""  # the input that `run` takes first
 
     def run(
         self,
         encoded: tuple[Tensor | None, ...],
         ids: Tensor,
-        mask: Tensor | None,
-        positions: Tensor | None,
+        mask: Tensor | None = None,
+        positions: Tensor | None = None,
         state: State | None = None,
         last: int | None = None,
         **others: Any,
     ) -> Tensor:
         raise NotImplementedError
 
-    def encode(
-        self, input_ids: Tensor, attention_mask: Tensor | None = None, **others: Any
-    ) -> tuple[Tensor | None, ...]:
+    def encode(self, *_: Any, **__: Any) -> tuple[Tensor | None, ...]:
         raise NotImplementedError
-
-    def forward(
-        self,
-        input_ids: Tensor,
-        attention_mask: Tensor | None = None,
-        decoder_input_ids: Tensor | None = None,
-        decoder_attention_mask: Tensor | None = None,
-        decoder_position_ids: Tensor | None = None,
-        **others: Any,
-    ) -> Tensor:
-        """Source tokens (B, S source) and target tokens (B, S), masks with 0 at padding -> (B, S, ...)."""
-        if decoder_input_ids is None:
-            raise ValueError("decoder_input_ids are missing")
-        source = {name: others.pop(name) for name in self.source_names if name in others}
-        encoded = self.encode(input_ids, attention_mask, **source)
-        return self.run(encoded, decoder_input_ids, decoder_attention_mask, decoder_position_ids, **others)
 
 
 class WholeTranslating(Sources):
@@ -63,10 +47,10 @@ class WholeTranslating(Sources):
     step = generate = stream = new_state
 
     @torch.no_grad()
-    def demonstrate(self, vocabulary: int) -> str:
-        """One pass over random ids, told."""
-        ids = torch.randint(vocabulary, (1, 8), device=next(self.parameters()).device)
-        out = self(ids, decoder_input_ids=ids)
+    def demonstrate(self) -> str:
+        """One pass over random inputs, told."""
+        given = self.example()
+        out = self(**given)
         return f"one pass over 8 random tokens: output {tuple(out.shape)} in {out.dtype}"
 
 
@@ -93,7 +77,7 @@ class Translating(Sources):
         device = next(self.parameters()).device
         caches = self.caches(batch_size, max_length)
         state = State(caches, batch_size, max_length, device, self.n_counters, self.compiled)
-        state.encoded, state.held = encoded, self.hold(encoded)
+        state.encoded, state.held, state.owner = encoded, self.hold(encoded), weakref.ref(self)
         return state
 
     @torch.no_grad()
@@ -104,13 +88,14 @@ class Translating(Sources):
         attention_mask: Tensor | None = None,
         position_ids: Tensor | None = None,
         last: int | None = None,
-        **others: Tensor | None,
+        **others: Any,
     ) -> tuple[Tensor, State]:
         """Run any number of new target tokens on from `state` (changed in place): logits (B, S, vocabulary), state.
 
         attention_mask: (B, S) of the new tokens or (B, T) of all so far, 0 at padding. last: give the logits of the
-        last so many tokens only.
+        last so many tokens only. others: further inputs of `forward` that `encode` does not take, of the new tokens.
         """
+        check_step(self, state, last)
         return self.run(state.encoded, input_ids, attention_mask, position_ids, state, last, **others), state
 
     @torch.no_grad()
@@ -119,37 +104,41 @@ class Translating(Sources):
         input_ids: Tensor,
         max_new_tokens: int,
         attention_mask: Tensor | None = None,
-        decoder_input_ids: Tensor | None = None,
         temperature: float = 0.0,
         top_p: float = 1.0,
         seed: int | None = None,
         end_ids: tuple[int, ...] | None = None,
-        **others: Tensor | None,
+        **others: Any,
     ) -> Iterator[Tensor]:
         """New target ids (B,) one step at a time; a row that has ended repeats its last id. See `generate`."""
-        if decoder_input_ids is None:
-            raise ValueError("decoder_input_ids are missing: the ids that the target starts with")
-        state = self.new_state(
-            len(input_ids),
-            decoder_input_ids.shape[1] + max_new_tokens,
-            self.encode(input_ids, attention_mask, **others),
-        )
-        ends = self.end_ids if end_ids is None else end_ids
-        yield from stream_tokens(self, state, decoder_input_ids, None, max_new_tokens, temperature, top_p, seed, ends)
+        check_generation(max_new_tokens, temperature, top_p)
+        every = {"input_ids": input_ids, "attention_mask": attention_mask, **others}
+        given: dict[str, Any] = {name: x for name, x in every.items() if x is not None}
+        encoded = self.encode(**{name: given.pop(name) for name in self.source_names if name in given})
+        ids = given.pop(self.first_name, None)
+        if ids is None:
+            raise ValueError(f"{self.first_name} are missing: the ids that the target starts with")
+        mask = given.pop(self.first_name.replace("input_ids", "attention_mask"), None)
+        state = self.new_state(len(ids), ids.shape[1] + max_new_tokens, encoded)
+        how = (max_new_tokens, temperature, top_p, seed, self.end_ids if end_ids is None else end_ids)
+        yield from stream_tokens(self, state, ids, mask, *how, **given)
 
-    def generate(
-        self, input_ids: Tensor, max_new_tokens: int, attention_mask: Tensor | None = None, **how: Any
-    ) -> Tensor:
-        """Target ids (B, start + new), those that `decoder_input_ids` start with included. Greedy at temperature 0.
+    def generate(self, input_ids: Tensor, max_new_tokens: int, *order: Any, **how: Any) -> Tensor:
+        """Target ids (B, start + new), those that it starts with included. Greedy at temperature 0.
 
-        how: decoder_input_ids, temperature, top_p, seed, end_ids (other ones than the model's own, () for none).
+        order, how: as for `stream`: attention_mask, temperature, top_p, seed, end_ids (other ones than the model's own,
+        () for none), and every other input of `forward` by name; what an input by token says of the last one that is
+        given holds for new ones too.
         """
-        new = list(self.stream(input_ids, max_new_tokens, attention_mask, **how))
-        return torch.cat([how["decoder_input_ids"], *(ids[:, None] for ids in new)], 1)
+        new = list(self.stream(input_ids, max_new_tokens, *order, **how))
+        start = input_ids if self.first_name == "input_ids" else how[self.first_name]
+        return torch.cat([start, *(ids[:, None] for ids in new)], 1)
 
     @torch.no_grad()
-    def demonstrate(self, vocabulary: int) -> str:
-        """One step on random ids, told."""
-        ids = torch.randint(vocabulary, (1, 8), device=next(self.parameters()).device)
-        logits, _ = self.step(ids[:, :1], self.new_state(1, 2, self.encode(ids)))
-        return f"one step after 8 random source tokens: logits {tuple(logits.shape)} in {logits.dtype}"
+    def demonstrate(self) -> str:
+        """One step behind random sources, told."""
+        given: dict[str, Any] = self.example()
+        encoded = self.encode(**{name: given.pop(name) for name in self.source_names if name in given})
+        given = later(self, given)
+        out, _ = self.step(given.pop(self.first_name), self.new_state(1, 2, encoded), **given)
+        return f"one step after 8 random source tokens: output {tuple(out.shape)} in {out.dtype}"
