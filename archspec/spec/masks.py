@@ -24,7 +24,10 @@ class At(Node):
 
 
 class Prefix(Node):
-    """The rows of the prompt: those before the length given at run time."""
+    """The rows of a prompt's prefix, marked at run time by the input `prefix` (all unmarked where it is not given).
+
+    As keys they are seen from before them too. Steps: the prefix comes with the first one, whole.
+    """
 
     type: Literal["prefix"] = "prefix"
 
