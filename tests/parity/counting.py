@@ -10,9 +10,11 @@ from archspec.spec import Resolved
 from compiler.cost.report import cost
 
 
-def total(model: nn.Module, unread: Collection[str] = ()) -> int:
-    """Elements of all parameters, tied ones once, less those named here, which the forward never reads."""
-    return sum(x.numel() for name, x in model.named_parameters() if name not in unread)
+def parameters(model: nn.Module, unread: Collection[str] = ()) -> dict[str, Tensor]:
+    """All parameters, tied ones once, and a router's selection biases, which are buffers in transformers; less those
+    named here, which the forward never reads."""
+    biases = {name: x for name, x in model.named_buffers() if name.endswith("correction_bias")}
+    return {name: x for name, x in [*model.named_parameters(), *biases.items()] if name not in unread}
 
 
 def used(model: nn.Module, one_token: Callable[[], Tensor], unread: Collection[str] = ()) -> int:
@@ -24,9 +26,7 @@ def used(model: nn.Module, one_token: Callable[[], Tensor], unread: Collection[s
     with torch.enable_grad():
         one_token().square().sum().backward()
     found = 0
-    for name, value in model.named_parameters():
-        if name in unread:
-            continue
+    for name, value in parameters(model, unread).items():
         if not re.search(r"(?<!shared_)experts", name):
             found += value.numel()
         elif value.grad is not None:
@@ -40,5 +40,6 @@ def used(model: nn.Module, one_token: Callable[[], Tensor], unread: Collection[s
 def counts(spec: Resolved, model: nn.Module, one_token: Callable[[], Tensor], unread: Collection[str] = ()) -> None:
     """Total, stored and active parameters of the spec are those of the reference."""
     ours = cost(spec).parameters
-    assert (ours.total, ours.stored) == (total(model, unread), total(model, unread))
+    total = sum(x.numel() for x in parameters(model, unread).values())
+    assert (ours.total, ours.stored) == (total, total)
     assert ours.active == used(model, one_token, unread) < ours.total

@@ -17,6 +17,7 @@ from tests.parity.models import VOCAB, ids, redraw
 from tests.parity.targets import everywhere, meaning
 from tests.zoo import renaming as r
 from tests.zoo.shrink import DROP, shrunk
+from tests.zoo.test_meaning import CASES, model_of
 
 torch.set_num_threads(1)
 SIZES: dict[str, Any] = {
@@ -117,3 +118,15 @@ def test_deepseek_v2_with_yarn(name: str, numbers: dict[str, Any], tmp_path: Pat
     counts(spec, model, lambda: model(ids(1, 1), use_cache=False).logits)
     unscaled = lower(shrunk(name, {"decoder": ONE_DENSE}, {**sizes, "scaling": DROP}))
     assert float((meaning(unscaled, weights, inputs) - expected)[inputs["attention_mask"].bool()].abs().max()) > 1e-2
+
+
+@pytest.mark.parametrize("name", ["mixtral-8x7b", "qwen1.5-moe-a2.7b", "qwen3-30b-a3b", "deepseek-v3"])
+@torch.no_grad()
+def test_other_mixtures_padded_and_counted(name: str, tmp_path: Path) -> None:
+    case, inputs = CASES[name], padded()
+    model, spec = model_of(case), shrunk(name, {"decoder": case.layers}, case.sizes)
+    program = lower(spec)
+    weights = r.renamed(program.parameter_paths(), dict(model.state_dict()), case.table)
+    expected = model(**inputs, use_cache=False).logits
+    everywhere(program, weights, inputs, expected, tmp_path, valid=inputs["attention_mask"].bool())
+    counts(spec, model, lambda: model(ids(1, 1), use_cache=False).logits)
