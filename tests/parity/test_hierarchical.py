@@ -17,7 +17,9 @@ from compiler.lower.program import lower
 from compiler.ops.context import Context
 from compiler.ops.hierarchical_attention.meaning import run
 from compiler.ops.hierarchical_attention.shape import OP, padded
-from tests.emit_torch.exact import check
+from tests.emit_onnx.exact import check as check_onnx
+from tests.emit_onnx.exact import emitted
+from tests.emit_torch.exact import check, drawn
 from tests.emit_torch.packages import ids
 from tests.emit_torch.packages import spec as written
 from tests.parity.targets import everywhere, frozen
@@ -67,9 +69,7 @@ def test_is_the_package(rows: int, form: str, tmp_path: Path) -> None:
     if form == "padded":
         valid = torch.arange(rows) < torch.tensor([[rows], [REAL[rows]]])
         inputs["attention_mask"] = valid.long()
-    everywhere(
-        program, weights, inputs, given.outputs[f"{form}_{rows}"], tmp_path, steps=False, valid=valid, runtimes=()
-    )
+    everywhere(program, weights, inputs, given.outputs[f"{form}_{rows}"], tmp_path, steps=False, valid=valid)
 
 
 def test_cost_is_the_packages() -> None:
@@ -165,7 +165,23 @@ def test_torch_means_what_the_spec_means(name: str, passes: Any, tmp_path: Path)
         model.step(ids(2, 1), None)
 
 
+@pytest.mark.parametrize("length", [1, 13, 41, 64])
+@pytest.mark.parametrize("name", VARIANTS)
+def test_onnx_means_what_the_spec_means(name: str, length: int, tmp_path: Path) -> None:
+    """Sequences that reach some of the levels, and the longest one."""
+    op = {"type": "hierarchical_attention", "n_heads": 4} | VARIANTS[name]
+    program = lower(resolve(load_spec(written(blocks={"main": [{"pre_norm": "rms", "op": op}]}))))
+    check_onnx(program, drawn(program), ids(2, length), tmp_path)
+
+
 def test_a_causal_form_is_refused() -> None:
     op = {"type": "hierarchical_attention", "n_heads": 4, "block": 4, "mask": "causal"}
     with pytest.raises(InputError, match="hierarchical attention under the mask 'causal'"):
         lower(resolve(load_spec(written(blocks={"main": [{"op": op}]}))))
+
+
+def test_onnx_needs_to_know_the_longest_sequence(tmp_path: Path) -> None:
+    op = {"type": "hierarchical_attention", "n_heads": 4, "block": 4}
+    program = lower(resolve(load_spec(written(blocks={"main": [{"op": op}]}, max_length=None))))
+    with pytest.raises(InputError, match=r"hierarchical_attention.*has no max_length"):
+        emitted(program, drawn(program), tmp_path)
