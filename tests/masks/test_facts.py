@@ -6,8 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compiler.masks.dense import dense_mask
-from compiler.masks.facts import cache_limit, input_names, looks_ahead, pair_names, reach
-from compiler.masks.pairs import causal_window
+from compiler.masks.facts import (
+    behind_prompt,
+    cache_limit,
+    input_names,
+    joins_prompt,
+    looks_ahead,
+    pair_names,
+    reach,
+)
+from compiler.masks.pairs import causal_window, visible_pairs
 from tests.masks.made import MASKS
 
 CAUSAL = {"type": "causal"}
@@ -62,3 +70,35 @@ def test_input_names():
     ]}  # fmt: skip
     assert input_names(mask) == ["m", "a", "b", "r", "prefix"]
     assert pair_names(mask) == {"m"}
+
+
+PREFIX = {"type": "keys", "of": {"type": "prefix"}}
+
+
+@pytest.mark.parametrize(
+    ("mask", "ahead", "joined", "behind"),
+    [
+        ({"type": "or", "of": [CAUSAL, PREFIX]}, False, True, CAUSAL),
+        ({"type": "or", "of": [{"type": "window", "behind": 3}, PREFIX]}, False, True, None),
+        ({"type": "and", "of": [CAUSAL, {"type": "or", "of": [CAUSAL, PREFIX]}]}, False, False, None),
+        ({"type": "or", "of": [CAUSAL, {"type": "queries", "of": {"type": "prefix"}}]}, True, False, None),
+        ({"type": "or", "of": [CAUSAL, {"type": "not", "of": PREFIX}]}, True, False, None),
+        (CAUSAL, False, False, None),
+    ],
+)
+def test_a_prefix_is_ahead_in_the_prompt_only(mask, ahead, joined, behind):
+    """behind: the mask of later steps, None where it is the same expression."""
+    assert looks_ahead(mask) == ahead and joins_prompt(mask) == joined
+    assert behind_prompt(mask) == (behind or mask)
+    total, marks = 9, torch.arange(9)[None] < 4
+    seen = dense_mask(mask, total, total, {"prefix": marks})[0, 0]
+    if not ahead:
+        assert not seen.triu(1)[:, 4:].any()  # only the prefix is seen from before
+        assert torch.equal(seen[4:], dense_mask(behind_prompt(mask), total, total, {"prefix": marks})[0, 0][4:])
+    assert joined == (not ahead and bool(seen[:4, :4].triu(1).any()))
+
+
+def test_a_prefix_counts_as_the_whole_prompt():
+    mask = {"type": "or", "of": [CAUSAL, PREFIX]}
+    assert visible_pairs(mask, 7, 7) == 49 and visible_pairs(mask, 1, 7) == 7
+    assert visible_pairs({"type": "and", "of": [CAUSAL, {"type": "not", "of": PREFIX}]}, 7, 7) == 28

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
+from archspec.errors import InputError
+from compiler.cost.report import cost
 from compiler.cost.sites import sites, whole_prompt, why_no_step
 from compiler.ir.program import Program
 from compiler.lower.program import lower
@@ -206,11 +208,20 @@ def test_generation_behind_a_prefix(tmp_path: Path) -> None:
     assert torch.equal(found, tokens)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_genai_has_no_such_inputs(name: str, tmp_path: Path) -> None:
+    program, weights, *_ = built(name)
+    with pytest.raises(InputError, match=r"gives input_ids and attention_mask, not .*prefix"):
+        onnx_package(program, weights, tmp_path, runtime="genai")
+
+
 def test_cost_and_causality() -> None:
     """It generates; its prompt is not to be cut; what follows the prefix moves nothing before."""
     program, weights, inputs, _ = built("glm-130b")
     found = sites(program)
     assert why_no_step(found) is None and whole_prompt(found)
+    report = cost(shrunk("glm-130b", TWO, SIZES), context=32, chunk=8)
+    assert report.no_step is None and report.prefill_chunk == 32 and report.speed.decode_tokens_per_second
     changed = inputs["input_ids"].clone()
     changed[:, 9] = (changed[:, 9] + 1) % VOCAB
     before, after = (meaning(program, weights, {**inputs, "input_ids": t}) for t in (inputs["input_ids"], changed))

@@ -37,6 +37,10 @@ def configuration(sheet: Sheet, target: Target, tokens: Mapping[str, Any]) -> di
         raise InputError("--runtime genai needs a head with logits", source=program.name)
     if not {"input_ids", "attention_mask"} <= set(sheet.inputs):
         raise InputError("--runtime genai needs inputs called input_ids and attention_mask", source=program.name)
+    if others := set(sheet.inputs) - {"input_ids", "attention_mask"}:
+        raise InputError(
+            f"--runtime genai gives input_ids and attention_mask, not {', '.join(sorted(others))}", source=program.name
+        )
     heads, width, _ = shapes.pop()
     length = int(program.meta.get("max_length") or 0)
     if not length:
