@@ -30,7 +30,8 @@ class Call:
 class Program:
     """`params` maps a path template to its declaration; one with `{block}` stands for one tensor a call of that block.
 
-    `optional` names main inputs that a caller may leave out, with what stands in: "ones", "zeros" or "positions".
+    `optional` names main inputs that a caller may leave out, with what stands in: "ones", "zeros" or "empty" (no
+    rows).
     """
 
     name: str

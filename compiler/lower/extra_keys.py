@@ -93,7 +93,7 @@ def _compressed(s: Scope, op: Any, keys: Any, q: str, home: str, at: str, extra:
 def _external(s: Scope, op: Any, keys: Any, at: str, extra: Extra) -> None:
     """Keys as they enter the scores: at position zero a rotation turns nothing; with own positions they come turned.
 
-    Layers that name the same input see the same keys.
+    Layers that name the same input see the same keys. A caller may leave them out: there are none then.
     """
     if any(term.type != "rope" for term in op.position):
         s.refuse("keys given at run time beside positions other than rotary ones", at)
@@ -102,5 +102,7 @@ def _external(s: Scope, op: Any, keys: Any, at: str, extra: Extra) -> None:
         name, type_ = f"{keys.name}_{role}", TensorType("float", ("B", op.n_kv_heads, f"S_{keys.name}", width))
         if name not in s.outer.types:
             s.outer.offer(name, s.outer.main.input(name, type_), type_)
+            s.outer.optional[name] = "empty"
+            s.outer.ids[name] = next(iter(s.outer.main.inputs))
         made.append(s.capture(name))
     extra.add("external", made)

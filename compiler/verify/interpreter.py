@@ -33,11 +33,14 @@ def complete_inputs(program: Program, inputs: Mapping[str, Tensor]) -> dict[str,
     for name, stand_in in program.optional.items():
         if name in given or name not in program.main.inputs:
             continue
-        like = given[program.meta["ids"][name]]
-        batch, length = like.shape[:2]
-        given[name] = (
-            torch.ones(batch, length, dtype=torch.bool) if stand_in == "ones" else torch.zeros(batch, length).long()
-        )
+        batch, length = given[program.meta["ids"][name]].shape[:2]
+        if stand_in == "ones":
+            given[name] = torch.ones(batch, length, dtype=torch.bool)
+        elif stand_in == "zeros":
+            given[name] = torch.zeros(batch, length).long()
+        else:  # as many rows as its own length says: none
+            fixed = program.main.inputs[name].shape[1:]
+            given[name] = torch.empty(batch, *(d if isinstance(d, int) else 0 for d in fixed))
     return given
 
 

@@ -45,12 +45,14 @@ class OnnxPackage:
         return torch.cat([self._stepped({name: x[i : i + 1] for name, x in inputs.items()}, cuts) for i in rows])
 
     def _stepped(self, inputs: Mapping[str, Tensor], cuts: tuple[int, ...]) -> Tensor:
-        """Inputs over all tokens so far (their second axis is "total") grow from step to step, others are cut."""
+        """Inputs over all tokens so far (their second axis is "total") grow from step to step, those over new tokens
+        ("length") are cut, others are the same at every step."""
         axes = {given.name: given.shape[1] for given in self.session.get_inputs() if len(given.shape) > 1}
         past: dict[str, np.ndarray] = {}
         start, parts = 0, []
         for stop in (*cuts, next(iter(inputs.values())).shape[1]):
-            given = {n: x[:, :stop] if axes[n] == "total" else x[:, start:stop] for n, x in inputs.items()}
+            ends = {"total": slice(stop), "length": slice(start, stop)}
+            given = {n: x[:, ends.get(axes[n], slice(None))] for n, x in inputs.items()}
             out = self._run(given, past, start)
             parts.append(torch.from_numpy(out["output"].astype(np.float64)))
             past = {
@@ -88,6 +90,9 @@ class OnnxPackage:
                 feed.setdefault(declared.name, np.zeros(shape, kind))
             elif main := self._masked(declared.name):
                 feed[declared.name] = np.ones((batch, start + inputs.get(main, first).shape[1]), kind)
+            elif len(declared.shape) > 2:  # "empty": as many rows as its own length says, none
+                fixed = (dim if isinstance(dim, int) else 0 for dim in declared.shape[1:])
+                feed[declared.name] = np.zeros((batch, *fixed), kind)
             else:
                 feed[declared.name] = np.zeros(first.shape[:2], kind)
         names = [out.name for out in self.session.get_outputs()]

@@ -41,7 +41,6 @@ IMPORTED_AS = {
     "roberta": "roberta",
 }  # fmt: skip
 LEFT_OUT = {
-    "bigbird": "with full attention: its blocks and random keys are not yet compared",
     "bloom_padded": "without padding, which is what this row is about",
 }
 ARITHMETIC = "plain arithmetic"
@@ -97,14 +96,26 @@ PARITY = {
         "transformers Wav2Vec2ConformerModel",
         "tests/parity/test_convolutions.py::test_conformer_over_waves_is_transformers", "1e-4",
     ),
+    "longformer_dilated": Comparison(
+        "dense models written from the published formulas; transformers' Longformer where nothing is dilated",
+        "tests/parity/test_dilated_windows.py::test_encoder", "1e-4",
+    ),
+    "bigbird": Comparison(
+        "transformers BigBirdForMaskedLM in training without dropout",
+        "tests/parity/test_sparse_blocks.py::test_big_bird_is_transformers", "1e-4",
+    ),
+    "bigbird_eval": Comparison(
+        "transformers BigBirdForMaskedLM", "tests/parity/test_sparse_blocks.py::test_big_bird_is_transformers", "1e-4"
+    ),
+    "moba": Comparison(
+        "transformers' Llama with block attention written from the published rule",
+        "tests/parity/test_chosen_blocks.py::test_whole_model", "1e-4",
+    ),
     "axial": Comparison(
-        "torch's attention of each line",
-        "tests/parity/test_inputs.py::test_attention_along_an_axis_is_attention_of_each_line", "1e-12",
-        "the published package is not yet compared",
+        "axial-attention 0.6.1", "tests/parity/test_grids_and_maps.py::test_axial_attention", "1e-4"
     ),
     "linformer": Comparison(
-        f"{ARITHMETIC} of its own code", "tests/parity/test_inputs.py::test_key_map_is_linformers", "assert_close",
-        "the map of keys only",
+        "linformer 0.2.3 LinformerLM", "tests/parity/test_grids_and_maps.py::test_linformer", "1e-4"
     ),
     "flamingo": Comparison(
         ARITHMETIC, "tests/parity/test_inputs.py::test_resampler_attends_to_media_and_itself", "1e-9",
@@ -187,8 +198,7 @@ PARITY = {
         "h-transformer-1d 0.1.9", "tests/parity/test_hierarchical.py::test_is_the_package", "1e-4"
     ),
     "memorizing_knn": Comparison(
-        "dense attention", "tests/parity/test_extra_keys.py::test_memory_is_seen_whole_and_unturned", "1e-12",
-        "the memory's keys only",
+        "the published rule written out", "tests/parity/test_memory.py::test_longllama", "1e-4"
     ),
 }  # fmt: skip
 

@@ -28,6 +28,8 @@ def core(q: Tensor, k: Tensor, v: Tensor, visible: Tensor | None, before: list[T
     if visible is not None:
         scores = scores.masked_fill(~visible, float("-inf"))
     for more, values, mask, *bias in extra:
+        if not more.shape[2]:
+            continue
         own = sum(bias, q @ more.repeat_interleave(groups, 1).transpose(-1, -2)) * scale
         own = softcap * torch.tanh(own / softcap) if softcap else own
         if mask.numel():

@@ -3,15 +3,14 @@
 Inputs: q (B, H, S, D), k (B, G, T, D), v (B, G, T, Dv), key mask (B, T) or absent, then one input for each mask atom
 that reads one (`mask_inputs` names them), then one bias (B|1, H|1, S, T) for each entry of `bias_at`
 ("before_scale", "after_scale" or "extra"). G divides H: a query head h reads key head h // (H/G). `mask` is an
-expression of the spec's mask algebra. `cross`: keys come from another stack, computed once. A row that sees nothing gives zeros
-(`empty_rows` "all": it sees everything).
+expression of the spec's mask algebra. `cross`: keys come from another stack, computed once. A row that sees nothing
+gives zeros (`empty_rows` "all": it sees everything).
 
 Keys besides those of the sequence take part in the same softmax and are seen by every query: for each entry of
 `extra` ("learned", "stack", "stream", "external") three more inputs, k (B, G, E, D), v (B, G, E, Dv) and their mask
-(B, E) or absent. Keys of the kind "compressed" are slots of tokens that left the memory (see `compress_rows`): of its
-segment a query sees the last `slots` of those made of tokens more than `after` before it (`compressed`: segment, after,
-slots, rate), and a bias at "extra" is for them, before the scale. `sink`: a learned score for each head, whose value is
-zero.
+(B, E) or absent. Keys of the kind "compressed" are slots of tokens that left the memory (see `compress_rows`): a query
+sees the last `slots` of those made of tokens more than `after` before its segment (`compressed`: segment, after, slots,
+rate), and a bias at "extra" is for them, before the scale. `sink`: a learned score for each head, whose value is zero.
 """
 
 from collections.abc import Sequence

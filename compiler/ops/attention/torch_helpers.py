@@ -10,12 +10,12 @@ def with_extra_keys(
     v: Tensor,
     mask: Tensor | None,
     causal: bool,
-    extra: list[tuple[Tensor, Tensor, Tensor | None]],
+    extra: list[tuple[Tensor | None, Tensor | None, Tensor | None]],
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Keys, values and mask with extra ones in front, seen by every query.
 
-    q (B, H, S, D), k and v (B, G, K, D), mask added to the scores; extra: (k (B, G, E, D), v, real (B, E) or None or what is added to the scores (B|1, H|1, S,
-    E)).
+    q (B, H, S, D), k and v (B, G, K, D), mask added to the scores; extra: (k (B, G, E, D), v, real (B, E), or what is
+    added to their scores (B|1, H|1, S, E), or None); one without keys counts for nothing.
     """
     if mask is None:
         mask = q.new_zeros(1, 1, q.shape[2], k.shape[2])
@@ -24,6 +24,8 @@ def with_extra_keys(
                 torch.ones(mask.shape[2:], dtype=torch.bool, device=q.device).triu(1), float("-inf")
             )
     for more, values, real in extra:
+        if more is None or values is None:
+            continue
         hidden = q.new_zeros(1, 1, 1, more.shape[2])
         if real is not None and real.dim() == 4:
             hidden = real

@@ -132,8 +132,6 @@ def write(w: Writer, node: Node) -> None:
 
 def more_keys(w: Writer, node: Node, first: int, given: tuple[str, ...], past: list[str]) -> tuple[str, str, str]:
     """Variables of keys, values and mask with the extra ones, whose inputs begin at `first`. past: the node's state."""
-    if "external" in w.attr(node, "extra"):
-        raise NotImplementedError("keys given at run time")
     k, v, mask = (w.local(hint) for hint in ("keys", "values", "mask"))
     read = [w.read(node, i) for i in range(first, len(node.inputs))]
     parts = [read[i : i + 3] for i in range(0, len(read), 3)]

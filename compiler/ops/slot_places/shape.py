@@ -1,8 +1,8 @@
 """Places of queries and compressed slots, by which both count distances in rows of what is in view.
 
 What query i of segment s = i // segment sees, oldest first: the last `slots` compressed slots, the `after` tokens
-before its segment, its segment so far; a slot takes the place of one token. Inputs: rows (B, S, ...), slots (B, Z, ...).
-Outputs: shift (B, S), what is added to a query's distance to a token; near (B, S), the query's place beside slot
+before its segment, its segment so far; a slot takes the place of one token. Inputs: rows (B, S, ...), slots (B, Z,
+...). Outputs: shift (B, S), what is added to a query's distance to a token; near (B, S), the query's place beside slot
 numbers; number (B, Z) of each slot: near - number is the distance to a slot.
 
 align "query": distances count back from the query, shift is 0. "oldest": while memory still fills, all distances grow
