@@ -12,7 +12,7 @@ from compiler.cost import memory, parameters, state
 from compiler.cost.devices import device as find_device
 from compiler.cost.formats import Storage
 from compiler.cost.parameters import Parameters
-from compiler.cost.report import cost_of_program
+from compiler.cost.report import cost_of_program, storage_of
 from compiler.cost.sites import environment, sites, stored_copies, why_no_step
 from compiler.ir.program import Program
 from compiler.lower.program import lower
@@ -47,8 +47,8 @@ class CostEvaluator:
         Errors: InputError for a spec that is not valid or cannot be lowered.
         """
         resolved = resolve(load_spec(spec))
-        storage = Storage(resolved.spec.precision)
         program = lower(resolved)
+        storage = storage_of(program, resolved.spec.precision)
         found = sites(program)
         context, batch = self.setting.context, self.setting.batch
         counted = parameters.count(program, found, stored_copies(program), storage)

@@ -70,7 +70,7 @@ def _parameters(source: Source, resolved: Resolved, storage: Storage) -> list[di
     recipes = source.tensors.recipes if source.tensors else {}
     rows = []
     for path, param in lower(resolved).parameter_paths().items():
-        kept = storage.weight(param.kind)
+        kept = storage.weight(param.kind, path)
         made = sorted(sources(recipes[path])) if path in recipes else []
         rows.append({
             "path": path, "shape": list(param.shape), "kind": param.kind, "dtype": kept.name,

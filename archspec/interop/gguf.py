@@ -5,7 +5,9 @@ tensors: `convert_hf_to_gguf.py` there.
 """
 
 import struct
+from collections import Counter
 from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 from archspec.errors import InputError
@@ -13,7 +15,7 @@ from archspec.interop.gguf_file import GgufFile
 from archspec.interop.gguf_scaling import rope_scaling
 from archspec.interop.hf import gpt2, rms_decoder, rms_tensors
 from archspec.interop.hf.config import Config
-from archspec.interop.recipe import PermuteRope, Recipe, Slice, Stored, substitute
+from archspec.interop.recipe import PermuteRope, Recipe, Slice, Stored, sources, substitute
 from archspec.interop.tensor_map import TensorMap, per_layer
 
 ARCHITECTURES = ("llama", "qwen2", "qwen3", "gpt2")
@@ -49,7 +51,42 @@ def to_spec(file: GgufFile, name: str) -> dict[str, Any]:
     )
     origin = {"format": "gguf", "metadata": _small(file.metadata), "token_ids": token_ids(file.metadata)}
     source = file.metadata.get("general.name") or file.path.stem
-    return {"archspec": 1, "name": name, "source": f"GGUF: {source}", **body, "origin": origin}
+    precision = {"weights": stored_types(file)}
+    return {"archspec": 1, "name": name, "source": f"GGUF: {source}", **body, "precision": precision, "origin": origin}
+
+
+def stored_types(file: GgufFile) -> dict[str, str]:
+    """Types of the weights by our paths: the commonest as "default", then what differs, as a pattern over the layers
+    where all of them agree."""
+    types: dict[str, str] = {}
+    elements: Counter[str] = Counter()
+    for path, recipe in tensors(file).recipes.items():
+        # A tensor that the file lacks is told when the weights are read.
+        if found := [file.tensors[name] for name in sources(recipe) if name in file.tensors]:
+            types[path] = TYPES.get(found[0].type, found[0].type.lower())
+            elements[types[path]] += prod(found[0].shape)
+    default = elements.most_common(1)[0][0]
+    parts: dict[str, set[str]] = {}  # "attention.q.weight" -> its types over the layers
+    for path, kind in types.items():
+        parts.setdefault(_part(path), set()).add(kind)
+    out = {"default": default}
+    for path, kind in types.items():
+        part = _part(path)
+        if parts[part] == {kind} and kind != default:
+            out[part if part == path else f"*.{part}"] = kind
+        elif kind != default:
+            out[path] = kind
+    return out
+
+
+def _part(path: str) -> str:
+    """A path in a layer without its stack and number."""
+    _, _, rest = path.partition(".")
+    number, _, part = rest.partition(".")
+    return part if number.isdigit() else path
+
+
+TYPES = {"F64": "fp64", "F32": "fp32", "F16": "fp16", "BF16": "bf16"}  # the others are ours in lower case
 
 
 def tensors(file: GgufFile) -> TensorMap:

@@ -102,7 +102,7 @@ class Head(Node):
 Float = Literal["fp64", "fp32", "bf16", "fp16"]
 StoredType = Literal[
     "fp64", "fp32", "bf16", "fp16", "fp8", "int8", "int4", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "q2_k", "q3_k",
-    "q4_k", "q5_k", "q6_k",
+    "q4_k", "q5_k", "q6_k", "iq4_nl", "iq4_xs",
 ]  # fmt: skip
 
 
@@ -117,6 +117,9 @@ class AtLeast(Node):
 
 
 class Precision(Node):
+    """`weights`: one type, or types by kind of tensor or by a path or a pattern of paths ("*.attention.v.weight"), the
+    first that fits; "default" is for the others."""
+
     weights: StoredType | dict[str, StoredType] = "bf16"
     activations: Float = "bf16"
     cache: StoredType | None = None  # as the activations

@@ -1,7 +1,8 @@
 """Storage formats: how many bytes a tensor takes, scales and padding of its groups included."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from math import prod
 
 from archspec.errors import InputError
@@ -45,7 +46,7 @@ FORMATS: Mapping[str, Format] = {
         Format("fp8", 1, 1, tile_bytes=4), Format("int8", 1, 1, row_bytes=2), Format("int4", 128, 68),
         Format("q8_0", 32, 34), Format("q4_0", 32, 18), Format("q4_1", 32, 20), Format("q5_0", 32, 22),
         Format("q5_1", 32, 24), Format("q2_k", 256, 84), Format("q3_k", 256, 110), Format("q4_k", 256, 144),
-        Format("q5_k", 256, 176), Format("q6_k", 256, 210),
+        Format("q5_k", 256, 176), Format("q6_k", 256, 210), Format("iq4_nl", 32, 18), Format("iq4_xs", 256, 136),
     )
 }  # fmt: skip
 FP8_PLAIN = Format("fp8", 1, 1)  # a cache in fp8 has one scale for the whole tensor
@@ -55,19 +56,36 @@ BYTES = {"int": 8, "bool": 1}  # ids and positions are int64
 
 @dataclass(frozen=True)
 class Storage:
-    """Where each kind of tensor is kept."""
+    """Where each kind of tensor is kept. `mixed`: kind -> exact bytes and elements, where types differ by path."""
 
     precision: Precision
+    mixed: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
-    def weight(self, kind: str) -> Format:
-        """Format of parameters of this kind ("linear", "embedding", "head", "norm", ...).
+    def over(self, parameters: Iterable[tuple[str, str, tuple[int, ...]]]) -> "Storage":
+        """The same for these parameters (path, kind, shape): a spec may name types by path."""
+        weights = self.precision.weights
+        if not isinstance(weights, dict) or not any(_is_path(key) for key in weights):
+            return self
+        mixed: dict[str, tuple[int, int]] = {}
+        for path, kind, shape in parameters:
+            stored, elements = mixed.get(kind, (0, 0))
+            mixed[kind] = (stored + self.weight(kind, path).bytes_of(shape), elements + prod(shape))
+        return replace(self, mixed=mixed)
+
+    def weight(self, kind: str, path: str = "") -> Format:
+        """Format of parameters of this kind ("linear", "embedding", "head", "norm", ...), or of the one at a full path.
 
         One float name holds for all. One quantised name holds for matrices of the layers; embedding, head, norms,
-        biases and routers stay in 16 bit. A dict names kinds; "default" is for the others, else 16 bit.
+        biases and routers stay in 16 bit. A dict names kinds and paths; "default" is for the others, else 16 bit.
+        Without a path, a kind of several types is one format of their mean size.
         """
         weights = self.precision.weights
+        if not path and kind in self.mixed:
+            stored, elements = self.mixed[kind]
+            return Format("mixed", 1, stored / elements)
         if isinstance(weights, dict):
-            name = weights.get(kind) or weights.get("default") or self._sixteen_bit()
+            by_path = (name for key, name in weights.items() if _is_path(key) and fnmatchcase(path, key))
+            name = next(by_path, None) or weights.get(kind) or weights.get("default") or self._sixteen_bit()
         elif FORMATS[weights].quantised and kind not in QUANTISED_KINDS:
             name = self._sixteen_bit()
         else:
@@ -94,6 +112,10 @@ class Storage:
 
     def state(self, dtype: str) -> Format:
         return self.cache if dtype == "float" else _plain(dtype, self.value_bytes(dtype))
+
+
+def _is_path(key: str) -> bool:
+    return "." in key or "*" in key
 
 
 def with_dtype(precision: Precision, dtype: str | None) -> Precision:

@@ -49,6 +49,7 @@ def count(program: Program, found: tuple[Site, ...], copies: Mapping[str, int], 
         active += used
         if param.kind not in OUTSIDE:
             active_inside += used
+    bytes_by_kind |= {kind: stored for kind, (stored, _) in storage.mixed.items() if kind in bytes_by_kind}
     total = sum(by_kind.values())
     inside = total - sum(by_kind.get(kind, 0) for kind in OUTSIDE)
     return Parameters(total, active, total, inside, active_inside, by_kind, sum(bytes_by_kind.values()), bytes_by_kind)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from archspec.errors import InputError
 from archspec.spec.canonical import hashes
 from archspec.spec.resolved import Resolved
+from archspec.spec.tree import Precision
 from compiler import pipeline
 from compiler.cost import flops, memory, parameters, speed, state
 from compiler.cost.calibration import Efficiency, efficiency
@@ -159,10 +160,11 @@ def cost(
         resolved = replace(resolved, spec=resolved.spec.model_copy(update={"precision": precision}))
     plain = lower(resolved)
     program, _ = pipeline.run(plain)
+    storage = storage_of(plain, precision)
     if context is None:
         context = resolved.max_length or DEFAULT_CONTEXT
     report = cost_of_program(
-        program, Storage(precision), context=context, batch=batch, device=device, chunk=chunk,
+        program, storage, context=context, batch=batch, device=device, chunk=chunk,
         materialised=materialised, calibration=calibration,
     )  # fmt: skip
     if phase == "training":
@@ -173,6 +175,11 @@ def cost(
         )  # fmt: skip
         report = replace(report, training=step)
     return replace(report, resolved=resolved)
+
+
+def storage_of(plain: Program, precision: Precision) -> Storage:
+    """Where the tensors of this program are kept, the paths that the precision names among them."""
+    return Storage(precision).over((path, p.kind, p.shape) for path, p in plain.parameter_paths().items())
 
 
 def cost_of_program(

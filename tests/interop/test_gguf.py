@@ -16,6 +16,7 @@ from archspec.interop.huggingface import export_config
 from archspec.interop.source import open_source
 from archspec.spec import resolve
 from archspec.spec.canonical import canonical
+from compiler.cost.report import cost
 from compiler.lower.program import lower
 from compiler.verify.interpreter import interpret
 from compiler.weights import load, open_weights
@@ -90,6 +91,28 @@ def test_name_tokenizer_and_weights_come_from_the_file(tmp_path: Path) -> None:
     path = write(tmp_path / "y.gguf", "llama", decoder_fields(model.config), converted(model), None, tokens)
     assert open_source(path).tokenizer == path
     assert open_source(path).spec.origin["token_ids"] == {"eos": [0, 5]}
+
+
+def mixture(name: str) -> gguf.GGMLQuantizationType:
+    """As llama.cpp mixes: finer types for the table, for one part of all layers, and for one part of some."""
+    if name == "token_embd.weight" or "attn_v" in name:
+        return Kind.Q8_0
+    return Kind.Q5_1 if name == "blk.1.ffn_down.weight" else Kind.Q4_0
+
+
+def test_types_of_the_weights_are_the_files(tmp_path: Path) -> None:
+    case = llama(hidden_size=64, intermediate_size=96, attention_bias=True)
+    model = case.build()
+    path = write(tmp_path / "m.gguf", "llama", decoder_fields(model.config), converted(model), mixture)
+    file, resolved = read_gguf(path), resolve(open_source(path).spec)
+    assert resolved.spec.precision.weights == {
+        "default": "q4_0", "decoder.text.tokens.weight": "q8_0", "*.attention.v.weight": "q8_0",
+        "decoder.1.gated_mlp.down.weight": "q5_1", "decoder.final_norm.weight": "fp32",
+        **{f"*.{op}.pre_norm.weight": "fp32" for op in ("attention", "gated_mlp")},
+        **{f"*.attention.{part}.bias": "fp32" for part in "qkvo"},
+    }  # fmt: skip
+    stored = sum(tensor.size for tensor in file.tensors.values())
+    assert cost(resolved).parameters.weight_bytes == stored
 
 
 def test_the_table_of_types_is_that_of_the_package() -> None:
