@@ -21,7 +21,9 @@ from tests.zoo.shrink import shrunk
 from tests.zoo.test_meaning import CASES, small
 
 RUNTIMES = pytest.mark.parametrize("runtime", ["ort", "portable"])
-ZOO = ["mamba-130m", "falcon-mamba-7b", "mamba2-130m", "mamba-codestral-7b", "jamba-v0.1", "rwkv-4-169m"]
+ZOO = [
+    "mamba-130m", "falcon-mamba-7b", "mamba2-130m", "mamba-codestral-7b", "jamba-v0.1", "rwkv-4-169m", "minimax-text-01"
+]  # fmt: skip
 WHOLE = {
     "all at once": "every query reads all keys",
     "all at once, no sum": "every query reads all keys",

@@ -1,18 +1,36 @@
-"""Mamba, Mamba-2 and RWKV-4 against transformers' slow paths, weights copied."""
+"""Mamba, Mamba-2 and RWKV-4 against transformers' slow paths, weights copied; the zoo's specs in every target."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from torch import nn
 from transformers import Mamba2Config, Mamba2ForCausalLM, MambaConfig, MambaForCausalLM, RwkvConfig, RwkvForCausalLM
 
 from tests.parity.models import VOCAB, decoder, difference, ids, redraw
+from tests.parity.targets import everywhere
+from tests.zoo.renaming import renamed
+from tests.zoo.test_meaning import CASES, model_of, small
+
+ZOO = ("mamba-130m", "mamba2-130m", "mamba-codestral-7b", "jamba-v0.1", "rwkv-4-169m", "minimax-text-01")
 
 
 def compare(spec: dict[str, Any], weights: dict[str, Any], model: nn.Module) -> float:
     tokens = ids(2, 13)
     expected = model(input_ids=tokens, use_cache=False).logits
     return difference(spec, weights, model, {"input_ids": tokens}, expected)
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_every_target_steps(name: str, tmp_path: Path) -> None:
+    case = CASES[name]
+    theirs, tokens = model_of(case), ids(2, 17)
+    with torch.no_grad():
+        expected = theirs(input_ids=tokens).logits
+    program = small(case, name)
+    weights = renamed(program.parameter_paths(), dict(theirs.state_dict()), case.table)
+    everywhere(program, weights, {"input_ids": tokens}, expected, tmp_path)
 
 
 def test_selective_scan_is_mamba() -> None:
