@@ -151,20 +151,23 @@ class RelativeBias(Owner):
 
 
 class RelativeVectors(Owner):
-    """Vectors r by distance; `terms` names what is added to the scores: q·r, k·r, u·k, v·r, and s, a learned number."""
+    """Vectors r by distance; `terms` names what is added to the scores: q·r, k·r, u·k, v·r, and s, a learned number.
+    `skip_first`: pairs with the first row have no distance (Funnel's first token); u·k stays."""
 
     type: Literal["relative_vectors"] = "relative_vectors"
     vectors: Vectors
     terms: tuple[Literal["q_r", "k_r", "u_k", "v_r", "s"], ...] = ("q_r",)
     projection: Literal["none", "own", "shared"] = "none"
+    skip_first: Flag = False
     SHAPE: ClassVar = ("vectors", "terms", "projection")
 
 
 class RelativeSegments(Owner):
-    """XLNet: a learned vector for same segment or not."""
+    """XLNet: a learned vector for same segment or not; `skip_first`: neither for pairs with the first row."""
 
     type: Literal["relative_segments"] = "relative_segments"
     ids: Identifier = "token_type_ids"
+    skip_first: Flag = False
 
 
 class Temperature(Node):

@@ -110,12 +110,18 @@ class Parallel(Node):
 
 
 class MeanPool(Node):
+    """One row for every `stride` of them, their mean; ceil(rows / stride) are left. `keep_first`: the first row is a
+    group of its own, and what no longer fits is dropped at the end (arXiv 2006.03236)."""
+
     type: Literal["mean_pool"] = "mean_pool"
     stride: Size
     keep_first: Flag = False
 
 
 class RepeatRows(Node):
+    """Takes back the last poolings, whose strides make up `factor`: each row so many times, cut or filled with zeros
+    to as many rows as there were. `keep_first`: the first row stands once."""
+
     type: Literal["repeat"] = "repeat"
     factor: Size
     keep_first: Flag = False

@@ -6,16 +6,20 @@ from typing import Any
 
 from archspec.errors import InputError
 from archspec.spec.resolved import branches
+from archspec.spec.steps import Resample
 from compiler.ir.builder import Builder
 from compiler.ir.check import check
 from compiler.ir.graph import Graph, GraphError, Node
 from compiler.ir.program import Call, Param, Program, repeat_attrs
 from compiler.ir.types import TensorType
-from compiler.lower.by_layer import shared
-from compiler.lower.context import Outer, Scope
+from compiler.lower.by_layer import Shared, shared
+from compiler.lower.context import Outer, Poolings, Scope
 from compiler.lower.inputs import lower_inputs
 from compiler.lower.pointwise import norm, pointwise
+from compiler.lower.resample import of_read
 from compiler.lower.steps import lower_body, read
+
+Rows = tuple[tuple[TensorType, Poolings], ...]  # of each stream: its type, and how its rows were pooled
 
 
 def lower(resolved: Any) -> Program:
@@ -44,8 +48,8 @@ class _Lowering:
                 scope.outer.offer(name, value, self.main.types[value])
                 scope.outer.offer(f"{name}.attention_mask", mask, self.main.types[mask])
             out = self.stack(scope, stack)
-            offers[stack.name] = (out, scope.outer.values["attention_mask"])
-        out = self.head(scope, offers[self.resolved.output][0])
+            offers[stack.name] = (out, scope.outer.values[scope.outer.pooled("attention_mask", scope.own)])
+        out = self.head(scope, *offers[self.resolved.output])
         spec = self.resolved.spec
         meta = {
             "vocab_size": spec.vocab_size, "max_length": spec.max_length, "output": self.resolved.output,
@@ -76,48 +80,69 @@ class _Lowering:
                 value = self.main.node("scale", value, at=f"{stack.name}.{stream}", by=0)
             scope.streams[stream] = value
         if stack.layers:
-            self.region(scope, stack)
+            self.layers(scope, stack)
+        scope.own = of_read(scope, stack.final_read, f"{stack.name}.final_read")
         x = read(scope, stack.final_read, scope.streams, f"{stack.name}.final_read")
         if stack.final_norm is not None:
             x = norm(scope, stack.final_norm, x, f"{stack.name}.final_norm", f"{stack.name}.final_norm")
         return x
 
-    def region(self, scope: Scope, stack: Any) -> None:
-        """One repeat node over all layers of the stack."""
-        streams = list(scope.streams)
-        types = [scope.type_of(v) for v in scope.streams.values()]
-        blocks = shared(stack.bodies)
-        names = self.block_names(stack, len(blocks))
-        scopes = [self.body(scope, one.body, name, streams, types) for one, name in zip(blocks, names, strict=True)]
-        captures = list(dict.fromkeys(name for s in scopes for name in s.captures))
-        inputs = dict(zip(streams, types, strict=True)) | {n: scope.outer.types[n] for n in captures}
-        for name, s in zip(names, scopes, strict=True):
-            graph = s.b.graph(*(s.streams[v] for v in streams))
-            self.blocks[name] = Graph(name, inputs, graph.nodes, graph.outputs, graph.types)
-        runs_as = {
-            body: (name, one.values[body]) for one, name in zip(blocks, names, strict=True) for body in one.values
-        }
-        layers = []
+    def layers(self, scope: Scope, stack: Any) -> None:
+        """A repeat node over all layers of the stack, or several where layers change how many rows a stream has."""
+        blocks, streams = shared(stack.bodies), list(scope.streams)
+        runs_as = {body: (one, one.values[body]) for one in blocks for body in one.values}
+        changing = any(isinstance(step, Resample) for body in stack.bodies for step in body)
+        built: dict[tuple[int, Rows], tuple[Scope, Rows]] = {}
+
+        def block(one: Shared, rows: Rows) -> tuple[Scope, Rows]:
+            """The block of a body over such rows, and the rows that it leaves."""
+            if (key := (id(one), rows)) not in built:
+                single = len(blocks) == 1 and not changing
+                name = stack.name if single else self.unused(f"{stack.name}_{len(built)}")
+                made = self.body(scope, one.body, name, streams, rows)
+                built[key] = made, tuple((made.type_of(made.streams[n]), made.pooled.get(n, ())) for n in streams)
+            return built[key]
+
+        before: Rows = tuple((scope.type_of(v), scope.pooled.get(n, ())) for n, v in scope.streams.items())
+        for one in [] if changing else blocks:
+            block(one, before)
+        regions: list[tuple[Rows, list[Call], Rows]] = []  # rows before, layers, rows after
         for i, layer in enumerate(stack.layers):
-            name, numbers = runs_as[layer.body]
-            layers.append(Call(name, layer.weights.lstrip("/") if layer.weights else f"{stack.name}.{i}", numbers))
-        outputs = tuple(self.main.fresh(f"{stack.name}.{stream}") for stream in streams)
+            one, numbers = runs_as[layer.body]
+            made, after = block(one, before)
+            prefix = layer.weights.lstrip("/") if layer.weights else f"{stack.name}.{i}"
+            if not regions or not regions[-1][0] == regions[-1][2] == before == after:
+                regions.append((before, [], after))
+            regions[-1][1].append(Call(made.b.name, prefix, numbers))
+            before = after
+        captures = list(dict.fromkeys(name for made, _ in built.values() for name in made.captures))
+        for (_, rows), (made, _) in built.items():
+            graph = made.b.graph(*(made.streams[n] for n in streams))
+            given = {n: type_ for n, (type_, _) in zip(streams, rows, strict=True)}
+            inputs = given | {n: scope.outer.types[n] for n in captures}
+            self.blocks[graph.name] = Graph(graph.name, inputs, graph.nodes, graph.outputs, graph.types)
+        for _, calls, after in regions:
+            self.region(scope, stack.name, calls, captures, after)
+
+    def region(self, scope: Scope, stack: str, calls: list[Call], captures: list[str], after: Rows) -> None:
+        """One repeat node; `after`: what it leaves of the streams."""
+        streams = list(scope.streams)
+        outputs = tuple(self.main.fresh(f"{stack}.{stream}") for stream in streams)
         values = (*scope.streams.values(), *(scope.outer.values[n] for n in captures))
-        self.main.append(Node("repeat", values, outputs, repeat_attrs(layers)), tuple(types))
+        self.main.append(Node("repeat", values, outputs, repeat_attrs(calls)), tuple(type_ for type_, _ in after))
         scope.streams.update(zip(streams, outputs, strict=True))
+        scope.pooled.update(zip(streams, (poolings for _, poolings in after), strict=True))
 
-    def block_names(self, stack: Any, count: int) -> list[str]:
-        """The stack's name, numbered where it has several blocks; no other graph has these names."""
-        if count == 1:
-            return [str(stack.name)]
-        taken = {self.main.name, *self.blocks, *self.resolved.stacks}
-        return [_unused(f"{stack.name}_{i}", taken) for i in range(count)]
+    def unused(self, name: str) -> str:
+        """`name`, changed where another graph or stack has it."""
+        return _unused(name, {self.main.name, *self.blocks, *self.resolved.stacks})
 
-    def body(self, scope: Scope, body: Any, name: str, streams: list[str], types: list[TensorType]) -> Scope:
+    def body(self, scope: Scope, body: Any, name: str, streams: list[str], rows: Rows) -> Scope:
         builder = Builder(name, self.params)
         inner = replace(scope, b=builder, slot=f"{{{name}}}", captures={})
         inner.axes, inner.segment_rows, inner.stream_places = scope.axes, scope.segment_rows, scope.stream_places
-        inner.streams = {name: builder.input(name, type_) for name, type_ in zip(streams, types, strict=True)}
+        inner.streams = {n: builder.input(n, type_) for n, (type_, _) in zip(streams, rows, strict=True)}
+        inner.pooled = {n: poolings for n, (_, poolings) in zip(streams, rows, strict=True)}
         lower_body(inner, body)
         return inner
 
@@ -136,12 +161,12 @@ class _Lowering:
             cutoffs=list(logits.cutoffs), divide=logits.divide, at_least=scope.at_least["softmax"],
         )  # fmt: skip
 
-    def head(self, scope: Scope, x: str) -> str:
+    def head(self, scope: Scope, x: str, mask: str) -> str:
         head = self.resolved.head
         if head is None:
             return x
         if head.read != "all":
-            x = self.main.node("read_rows", x, scope.outer.values["attention_mask"], at="head.read", rows=head.read)
+            x = self.main.node("read_rows", x, mask, at="head.read", rows=head.read)
         x = pointwise(scope, head.then, x, "head.then", "head.then")
         logits = head.logits
         if logits is None:

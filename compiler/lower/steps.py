@@ -8,7 +8,7 @@ from typing import Any
 
 from archspec.spec.resolved import branch_names
 from archspec.spec.steps import Body, Branch, Parallel
-from compiler.lower import rows
+from compiler.lower import resample, rows
 from compiler.lower.context import Scope
 from compiler.lower.find import find
 from compiler.lower.pointwise import learned_gate, norm, projected_gate
@@ -20,21 +20,25 @@ def lower_body(s: Scope, body: Body) -> None:
     for step in body:
         if isinstance(step, Branch):
             s.streams[step.write] = branch(s, step, next(names), s.streams, None)
+            s.pooled[step.write] = s.own
         elif isinstance(step, Parallel):
             parallel(s, step, names)
         else:
-            s.refuse(f"resample {step.resample.type!r}", f"/stacks/{s.stack}")
+            resample.lower(s, step, f"{step.write}.resampled")
 
 
 def parallel(s: Scope, step: Any, names: Iterator[str]) -> None:
     """Branches that all read the values from before the step; a later write adds to what earlier ones left."""
     before = dict(s.streams)
     shared: str | None = None
+    pooled = dict(s.pooled)
     for part in step.parallel:
         name = next(names)
         if step.pre_norm is not None and shared is None:
             shared = norm(s, step.pre_norm, read(s, part.read, before, name), f"{s.slot}.pre_norm", "pre_norm")
         s.streams[part.write] = branch(s, part, name, before, shared)
+        pooled[part.write] = s.own
+    s.pooled = pooled
 
 
 def branch(s: Scope, part: Any, name: str, before: dict[str, str], normed: str | None) -> str:
@@ -44,6 +48,10 @@ def branch(s: Scope, part: Any, name: str, before: dict[str, str], normed: str |
         s.refuse(f"op {part.op.type!r}", f"/stacks/{s.stack}")
     home = f"{s.slot}.{name}"
     s.reading, s.before = part.read if isinstance(part.read, str) else "", before
+    s.own = s.theirs = resample.of_read(s, part.read, name)
+    adds = part.rows is not None or part.residual.type == "gru" or getattr(part.residual, "of", "") == "stream"
+    if adds and s.own != s.pooled.get(part.write, ()):
+        s.refuse("a branch that adds to rows of another length", f"/stacks/{s.stack}")
     h = normed or read(s, part.read, before, name)
     old = s.streams.get(part.write, "")
     chosen = rows.choose(s, part, h, old, name) if part.rows is not None else None

@@ -74,8 +74,7 @@ def everywhere(
     near(meaning(program, weights, inputs), expected, valid)
     model = torch_model(program, weights, folder / "torch")
     first, *others = inputs
-    named = {"attention_mask" if name == f"{first}_mask" else name: inputs[name] for name in others}
-    near(model(inputs[first], **named), expected, valid)
+    near(model(inputs[first], **{name: inputs[name] for name in others}), expected, valid)
     assert hasattr(type(model), "caches") == steps
     for sizes in SIZES if steps else ():
         near(stepped(model, inputs, sizes), expected, valid)

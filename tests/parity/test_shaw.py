@@ -51,7 +51,7 @@ def test_conformer_is_transformers(tmp_path: Path) -> None:
     expected = model(input_features=features, attention_mask=mask).last_hidden_state
     weights = r.renamed(program.parameter_paths(), model.state_dict(), SHAW)
     inputs = {"input_features": features, "input_features_mask": mask}
-    everywhere(program, weights, inputs, expected, tmp_path, steps=False, valid=mask.bool(), runtimes=())
+    everywhere(program, weights, inputs, expected, tmp_path, steps=False, valid=mask.bool())
 
 
 def test_both_sides_are_transformers(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_both_sides_are_transformers(tmp_path: Path) -> None:
     program, found = lower(shrunk("bert-base-relative", TWO, sizes)), frozen("bert_relative")
     weights, valid = r.renamed(program.parameter_paths(), found.weights, BERT), found.inputs["attention_mask"].bool()
     inputs = {name: found.inputs[name] for name in ("input_ids", "attention_mask", "token_type_ids")}
-    everywhere(program, weights, inputs, found.outputs["logits"], tmp_path, steps=False, valid=valid, runtimes=())
+    everywhere(program, weights, inputs, found.outputs["logits"], tmp_path, steps=False, valid=valid)
 
 
 @torch.no_grad()

@@ -141,6 +141,9 @@ PARITY = {
     "rpr_shaw_bert": Comparison(
         "BertForMaskedLM of transformers 4.35.2", "tests/parity/test_shaw.py::test_both_sides_are_transformers", "1e-4"
     ),
+    "hierarchical_funnel": Comparison(
+        "transformers FunnelForMaskedLM", "tests/parity/test_funnel.py::test_model_is_transformers", "1e-4"
+    ),
     "performer": Comparison(
         "performer-pytorch 1.1.4 PerformerLM", "tests/parity/test_performer.py::test_model_is_performers", "1e-4"
     ),

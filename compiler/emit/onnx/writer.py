@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from archspec.errors import InputError
+from compiler.emit.onnx import lengths
 from compiler.emit.onnx.sheet import LOCAL, NUMPY, Array, Body, Cache, Kept, Line, Sheet, Table, Weight
 from compiler.emit.onnx.target import FUSED, Target
 from compiler.ir.graph import Node
@@ -144,6 +145,8 @@ class Writer:
         """The size of a symbol (or a number) at run time, as a vector of one."""
         if isinstance(symbol, int):
             return self.ints(symbol)
+        if lengths.is_formula(symbol):
+            return self.shared(f"length {symbol}", lambda m: m._worked_out(symbol))
         if symbol == "T" and not self.sheet.stepping:
             symbol = "S"
         found = next(((n, t.shape.index(symbol)) for n, t in self.sheet.inputs.items() if symbol in t.shape), None)
@@ -151,6 +154,12 @@ class Writer:
             self.refuse(f"no input has the length {symbol}")
         name, axis = found
         return self.shared(f"length {symbol}", lambda m: m.op("Shape", name, start=axis, end=axis + 1))
+
+    def _worked_out(self, size: str) -> str:
+        try:
+            return lengths.write(size, self.op, self.ints, self.length)
+        except ValueError:
+            self.refuse(f"the length {size}")
 
     def key_length(self, type_: TensorType, axis: int = 2) -> Any:
         """Symbol for the number of keys: those of a self-attention grow with the past."""

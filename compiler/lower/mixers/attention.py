@@ -9,6 +9,7 @@ from compiler.lower.find import find
 from compiler.lower.masks import lowered, mask_inputs
 from compiler.lower.pointwise import activation, learned_gate, linear, norm, projected_gate
 from compiler.lower.position import rope
+from compiler.masks.facts import input_names
 
 ALL = frozenset("qkv")
 
@@ -54,6 +55,7 @@ def _by_rows(s: Scope, op: Any, h: str, mask: Any, home: str, at: str) -> str:
 def heads(s: Scope, op: Any, h: str, mask: Any, home: str, at: str, own: frozenset[str] = frozenset()) -> str:
     """project → qk_norm → position → softmax(q·k)·v: (B, H, S, d_value). `own`: projections under `<home>.own`."""
     source, key_mask, cross = _source(s, op, h)
+    _check_pooled(s, op, mask, at)
     s.memory = {}
     if (keys := compressed_past.of(op)) is not None:
         compressed_past.begin(s, op, keys, h, home, at)
@@ -145,8 +147,23 @@ def _source(s: Scope, op: Any, h: str) -> tuple[str, str, bool]:
     if op.source == "self":
         return h, s.capture("attention_mask"), False
     if op.source in s.before:
-        return s.before[op.source], s.capture("attention_mask"), False
+        s.theirs = s.pooled.get(op.source, ())
+        return s.before[op.source], s.capture_of("attention_mask", s.theirs), False
+    s.theirs = ()
     return s.capture(op.source), s.capture(f"{op.source}.attention_mask"), True
+
+
+def _check_pooled(s: Scope, op: Any, mask: Any, at: str) -> None:
+    """Pooled rows have places, padding and segments of their own; refuse what asks for more."""
+    if not (s.own or s.theirs):
+        return
+    if op.key_map or op.own_projections or op.extra_keys or input_names(mask):
+        s.refuse("a key map, own projections, extra keys or masks that read inputs over pooled rows", at)
+    if s.own != s.theirs and mask["type"] != "full":
+        s.refuse(f"the mask {mask['type']!r} between rows of different lengths", at)
+    known = ("relative_vectors", "relative_segments", *(["rope"] if s.own == s.theirs else []))
+    if term := next((t.type for t in op.position if t.type not in known), None):
+        s.refuse(f"position {term!r} over pooled rows", at)
 
 
 def _project(s: Scope, x: str, heads: int, width: int, role: str, op: Any, home: str, at: str) -> str:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from compiler.lower.context import Scope
+from compiler.lower.resample import spacing
 
 
 def lower(s: Scope, term: Any, q: str, k: str, home: str, at: str) -> tuple[str, str, list[tuple[str, str]]]:
@@ -27,9 +28,13 @@ def scores(s: Scope, term: Any, q: str, k: str, places: tuple[str, ...], home: s
     params = {"r": f"{path}.r.weight"} if sinusoid else {"table": f"{table}.weight"}
     params |= {role: f"{path}.{role}.weight" for role, name in (("v", "v_r"), ("s", "s")) if name in terms}
     fields = vectors.model_dump(mode="json", exclude_none=True, exclude={"weights", "norm"})
-    far = {"far": s.memory["far"]} if places and s.memory else {}
+    more: dict[str, Any] = {"far": s.memory["far"]} if places and s.memory else {}
+    if s.own or s.theirs:
+        more["spacing"] = [spacing(s.own), spacing(s.theirs)]
+    if term.skip_first:
+        more["skip_first"] = True
     return s.b.node(
-        "relative_scores", q, k, *places, at=at, params=params, vectors=fields, terms=terms, width=s.d_model, **far
+        "relative_scores", q, k, *places, at=at, params=params, vectors=fields, terms=terms, width=s.d_model, **more
     )
 
 

@@ -17,6 +17,9 @@ def run(inputs: list[Tensor], params: dict[str, Tensor], attrs: Attrs, ctx: Cont
     else:
         i, j = torch.arange(total - new, total)[None], torch.arange(total)[None]
         i = i + inputs[2] if len(inputs) == 3 else i
+    if attrs.get("spacing"):
+        (q_stride, q_first), (k_stride, k_first) = attrs["spacing"]
+        i, j = q_first + q_stride * torch.arange(new)[None], k_first + k_stride * torch.arange(total)[None]
     distance = i[:, :, None] - j[:, None, :]  # (1|B, S, T)
     if attrs.get("far"):
         distance = distance.clamp(0, attrs["far"] - 1)
@@ -34,7 +37,14 @@ def run(inputs: list[Tensor], params: dict[str, Tensor], attrs: Attrs, ctx: Cont
     if "k_r" in attrs["terms"]:
         keys = k.repeat_interleave(q.shape[1] // k.shape[1], 1)
         scores = scores + (keys @ vectors.mT).gather(-1, index.mT).mT
-    return (scores,)
+    return (without_first(scores) if attrs.get("skip_first") else scores,)
+
+
+def without_first(scores: Tensor) -> Tensor:
+    """Zero for the first query and for the first key."""
+    kept = torch.ones(scores.shape[-2:], dtype=scores.dtype)
+    kept[0] = kept[:, 0] = 0
+    return scores * kept
 
 
 def by_distance(

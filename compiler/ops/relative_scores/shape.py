@@ -2,14 +2,17 @@
 
 Inputs: q (B, H, S, D), k (B, G, T, D) (only its length is read unless `terms` has "k_r"), and either positions of
 queries and keys (B, S), (B, T) where these are not their slots, or what is added to each query's slot (B, S). far: only
-distances from 0 to below it matter, the scores of others are hidden afterwards. vectors: "sinusoid" {layout, ladder,
-clamp}: sines and cosines of i - j, `width` wide, projected by r (H·D, width) (Transformer-XL, arXiv 1901.02860, section
-3.3); "table" {distance, per_head}: a learned row for each distance j - i as in `relative_bias` (Shaw et al., arXiv
-1803.02155), for all heads or for each. v (H, D) is a learned query (their v_r), s (H, rows) a learned number for each
-row of a table.
+distances from 0 to below it matter, the scores of others are hidden afterwards. spacing: [stride, first] of queries and
+of keys, whose rows stand at first + stride·n, not at n. skip_first: zero for the first query and for the first key.
+
+vectors: "sinusoid" {layout, ladder, clamp}: sines and cosines of i - j, `width` wide, projected by r (H·D, width)
+(Transformer-XL, arXiv 1901.02860, section 3.3); "table" {distance, per_head}: a learned row for each distance j - i as
+in `relative_bias` (Shaw et al., arXiv 1803.02155), for all heads or for each. v (H, D) is a learned query (their v_r),
+s (H, rows) a learned number for each row of a table.
 """
 
 from collections.abc import Sequence
+from math import gcd
 
 from compiler.ir.types import TensorType, size
 from compiler.ops.base import REQUIRED, Attrs, Env, Flops, Op
@@ -18,7 +21,8 @@ from compiler.ops.relative_bias.shape import rows
 
 class RelativeScores(Op):
     name = "relative_scores"
-    fields = {"vectors": REQUIRED, "terms": REQUIRED, "width": REQUIRED, "far": None}
+    fields = {"vectors": REQUIRED, "terms": REQUIRED, "width": REQUIRED, "far": None,
+              "spacing": None, "skip_first": False}  # fmt: skip
     n_inputs = (2, 4)
 
     def check(self, inputs: Sequence[TensorType], attrs: Attrs) -> str | None:
@@ -59,7 +63,9 @@ class RelativeScores(Op):
         if attrs.get("far"):
             return int(attrs["far"])
         total = env["T"] if inputs[1].shape[2] == "S" else size(inputs[1].shape[2], env)
-        return size(inputs[0].shape[2], env) + total - 1
+        strides = [stride for stride, _ in attrs.get("spacing") or [(1, 0), (1, 0)]]
+        span = (size(inputs[0].shape[2], env) - 1) * strides[0] + (total - 1) * strides[1]
+        return span // gcd(*strides) + 1
 
 
 OP = RelativeScores()

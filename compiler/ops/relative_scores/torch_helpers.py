@@ -1,6 +1,9 @@
 """Text for generated files: scores with vectors by distance (arXiv 1803.02155, 1901.02860)."""
 
+import math
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -19,6 +22,20 @@ def given_distances(i: Tensor, j: Tensor) -> tuple[Tensor, Tensor]:
     distance = i[:, :, None] - j[:, None, :]
     low, high = torch.aminmax(distance)
     return torch.arange(int(low), int(high) + 1, device=i.device), distance - low
+
+
+def spaced_distances(x: Tensor, new: int, keys: int, spacing: list[list[int]]) -> tuple[Tensor, Tensor]:
+    """The same for queries and keys that stand at first + stride * n, spacing: [stride, first] of both."""
+    (q_stride, q_first), (k_stride, k_first) = spacing
+    low, step = q_first - k_first - k_stride * (keys - 1), math.gcd(q_stride, k_stride)
+    high = q_first - k_first + q_stride * (new - 1)
+    behind = q_stride * torch.arange(new, device=x.device), k_stride * torch.arange(keys, device=x.device).flip(0)
+    return torch.arange(low, high + 1, step, device=x.device), (behind[0][:, None] + behind[1]) // step
+
+
+def without_first(scores: Tensor) -> Tensor:
+    """Zero for the first query and for the first key: (B, H, S, K)."""
+    return F.pad(scores[:, :, 1:, 1:], (1, 0, 1, 0))
 
 
 def waves(distances: Tensor, inverse: Tensor, x: Tensor, clamp: int | None = None, halves: bool = True) -> Tensor:

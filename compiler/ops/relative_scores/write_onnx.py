@@ -4,6 +4,7 @@ A table's rows are looked up as in `relative_bias`; sines and cosines are worked
 as distances may be long), because a table of them would be as long as the longest sequence.
 """
 
+from math import gcd
 from typing import Any
 
 from compiler.emit.onnx.sheet import LOCAL
@@ -13,13 +14,13 @@ from compiler.ops.base import Attrs
 from compiler.ops.relative_bias.write_onnx import pair_rows
 from compiler.ops.sinusoid.shape import inverse_frequencies
 
-FIELDS = ("vectors", "terms", "width")
+FIELDS = ("vectors", "terms", "width", "spacing", "skip_first")
 
 
 def write(w: Writer, node: Node) -> str:
     vectors, terms = node.attrs["vectors"], node.attrs["terms"]
-    if vectors["type"] == "table" and (len(node.inputs) > 2 or not w.max_length):
-        w.refuse("a table of distances between given positions, or without the spec's max_length")
+    if vectors["type"] == "table" and (len(node.inputs) > 2 or node.attrs.get("spacing") or not w.max_length):
+        w.refuse("a table of distances between given positions or pooled rows, or without the spec's max_length")
     if "k_r" in terms and w.sheet.stepping:
         w.refuse("scores of keys with vectors by distance in a model that steps")
     q, k = w.inputs[:2]
@@ -45,7 +46,16 @@ def write(w: Writer, node: Node) -> str:
         turned = w.op("Transpose", place, perm=[1, 0])
         seen = _taken(w, w.op("MatMul", k, _transposed(w, found)), k, turned)
         scores.append(w.op("Transpose", seen, perm=[0, 1, 3, 2]))
-    return w.op("Add", *scores) if len(scores) > 1 else scores[0]
+    total_scores = w.op("Add", *scores) if len(scores) > 1 else scores[0]
+    return without_first(w, total_scores) if node.attrs.get("skip_first") else total_scores
+
+
+def without_first(w: Writer, scores: str) -> str:
+    """Zero for the first query and for the first key: (B, H, S, T)."""
+    if w.sheet.stepping:
+        w.refuse("scores that leave out the first row in a model that steps")
+    rest = w.op("Slice", scores, w.ints(1, 1), w.ints(2**31 - 1, 2**31 - 1), w.ints(2, 3))
+    return w.op("Pad", rest, w.ints(0, 0, 1, 1, 0, 0, 0, 0), w.number(0))
 
 
 def _transposed(w: Writer, vectors: str) -> str:
@@ -70,7 +80,9 @@ def _taken(w: Writer, by_row: str, rows: str, place: str) -> str:
 def _waves(w: Writer, attrs: Attrs, heads: int, new: Any, total: Any) -> tuple[str, str]:
     """Each pair's place ([B,] S, T), and the projected sines and cosines of every distance (H, R, D)."""
     given = w.inputs[2:]
-    key = key_of("distances", [new, total], list(given))
+    spacing = attrs.get("spacing") or [[1, 0], [1, 0]]
+    gap = gcd(*(stride for stride, _ in spacing))
+    key = key_of("distances", [new, total], list(given), spacing)
     whole = {**attrs["vectors"], "width": attrs["width"]}
 
     def distance(m: Writer) -> str:
@@ -78,12 +90,19 @@ def _waves(w: Writer, attrs: Attrs, heads: int, new: Any, total: Any) -> tuple[s
         if given:
             return m.op("Sub", m.op("Unsqueeze", given[0], m.ints(2)), m.op("Unsqueeze", given[1], m.ints(1)))
         end, zero, one = m.scalar(m.length(total)), m.whole(0), m.whole(1)
+        if attrs.get("spacing"):
+            count = m.op("Range", zero, m.scalar(m.length(new)), one), m.op("Range", zero, end, one)
+            i, j = (
+                m.op("Add", m.op("Mul", rows, m.whole(stride)), m.whole(first))
+                for rows, (stride, first) in zip(count, spacing, strict=True)
+            )
+            return m.op("Sub", m.op("Unsqueeze", i, m.ints(1)), m.op("Unsqueeze", j, m.ints(0)))
         i = m.op("Range", m.op("Sub", end, m.scalar(m.length(new))), end, one)
         return m.op("Sub", m.op("Unsqueeze", i, m.ints(1)), m.op("Unsqueeze", m.op("Range", zero, end, one), m.ints(0)))
 
     def table(m: Writer, pairs: str) -> str:
         low, high = (m.op(op, pairs, keepdims=0) for op in ("ReduceMin", "ReduceMax"))
-        each = m.op("Range", low, m.op("Add", high, m.whole(1)), m.whole(1))
+        each = m.op("Range", low, m.op("Add", high, m.whole(1)), m.whole(gap))
         if whole.get("clamp") is not None:
             each = m.op("Clip", each, m.whole(-whole["clamp"]), m.whole(whole["clamp"]))
         angle = m.op("Mul", m.op("Unsqueeze", m.cast(each, "fp64"), m.ints(1)),
@@ -97,6 +116,7 @@ def _waves(w: Writer, attrs: Attrs, heads: int, new: Any, total: Any) -> tuple[s
     local = any(name.startswith(LOCAL) for name in given)
     pairs = distance(w) if local else w.shared(key, distance)
     place = w.op("Sub", pairs, w.op("ReduceMin", pairs, keepdims=0))
+    place = w.op("Div", place, w.whole(gap)) if gap > 1 else place
     waves = table(w, pairs) if local else w.shared(key_of("waves", whole, key), lambda m: table(m, pairs))
     projected = w.op("MatMul", waves, w.param("r", transposed=True))  # (R, H·D)
     split = w.op("Reshape", projected, w.ints(-1, heads, w.types[0].shape[3]))

@@ -28,7 +28,29 @@ def write(w: Writer, node: Node) -> None:
     if "s" in terms:
         w.helper("number_by_distance")
         parts.append(f"number_by_distance({w.param(node, 's')}, {place})")
-    w.set(node, " + ".join(parts))
+    scores = " + ".join(parts)
+    w.set(node, without_first(w, scores) if w.attr(node, "skip_first") else scores)
+
+
+def without_first(w: Writer, scores: str) -> str:
+    """Zero for the first query and for the first key."""
+    if w.steps:
+        raise NotImplementedError("scores that leave out the first row in a model that steps")
+    w.helper("without_first", "compiler.ops.relative_scores.torch_helpers")
+    return f"without_first({scores})"
+
+
+def spaced(w: Writer, node: Node, spacing: list[list[int]]) -> tuple[str, str, str]:
+    """Distances between rows that do not stand one after another, each pair's place, and what gives their type: worked
+    out once for all layers unless queries or keys are as many as no stream is."""
+    w.helper("spaced_distances")
+    q, k = node.inputs[:2]
+    if w.type(q).shape[2] == w.type(k).shape[2] == w.type(w.stream).shape[1]:
+        pairs = w.once("distances", f"spaced_distances({{0}}, {{0}}.shape[1], {{0}}.shape[1], {spacing})", w.stream)
+        return f"{pairs}[0]", f"{pairs}[1]", ""
+    pairs, given = w.local("distances"), w.read(node, 0)
+    w.line(f"{pairs} = spaced_distances({given}, {given}.shape[2], {w.read(node, 1)}.shape[2], {spacing})")
+    return f"{pairs}[0]", f"{pairs}[1]", given
 
 
 def in_view(w: Writer, node: Node) -> str:
@@ -50,6 +72,8 @@ def in_view(w: Writer, node: Node) -> str:
 def _rows(w: Writer, node: Node) -> str:
     """Variable of each pair's table row, (S, K) or (B, S, K)."""
     distance = node.attrs["vectors"]["distance"]
+    if w.attr(node, "spacing"):
+        raise NotImplementedError("a table of distances between pooled rows")
     if seen := in_view(w, node):
         return w.once("buckets", row_of(w, distance, f"(-{seen})"), w.stream)
     if len(node.inputs) == 2:
@@ -62,7 +86,10 @@ def waves(w: Writer, node: Node, heads: int) -> tuple[str, str]:
     vectors, width = node.attrs["vectors"], node.attrs["width"]
     for name in ("waves", "heads_of"):
         w.helper(name)
-    if seen := in_view(w, node):
+    here = ""
+    if spacing := w.attr(node, "spacing"):
+        each, place, here = spaced(w, node, spacing)
+    elif seen := in_view(w, node):
         far = node.attrs["far"]
         each = w.once("distances", f"torch.arange({far}, device={{0}}.device)", w.stream)
         place = w.once("places", f"{seen}.clamp(0, {far - 1})", w.stream)
@@ -81,5 +108,8 @@ def waves(w: Writer, node: Node, heads: int) -> tuple[str, str]:
     inverse = w.buffer("wave", repr(inverse_frequencies({**vectors, "width": width})))
     more = f", clamp={vectors['clamp']!r}" if vectors.get("clamp") is not None else ""
     more += "" if vectors.get("layout", "halves") == "halves" else ", halves=False"
-    wave = w.once("waves", f"waves({each}, self.{inverse}, {{0}}{more})", w.stream)
+    if here:
+        wave = f"waves({each}, {w.once(inverse, f'self.{inverse}')}, {here}{more})"
+    else:
+        wave = w.once("waves", f"waves({each}, self.{inverse}, {{0}}{more})", w.stream)
     return place, f"heads_of(F.linear({wave}, {w.param(node, 'r')}), {heads})"

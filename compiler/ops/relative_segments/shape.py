@@ -1,7 +1,7 @@
 """Scores (B, H, S, T) of queries with a learned vector for "same segment" and one for "another" (XLNet, arXiv
 1906.08237, section 2.5): (q + bias)·vectors[0 or 1].
 
-Inputs: q (B, H, S, D), segment ids of queries (B, S) and of keys (B, T).
+Inputs: q (B, H, S, D), segment ids of queries (B, S) and of keys (B, T). skip_first: zero for the first query and key.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ from compiler.ops.base import Attrs, Env, Flops, Op
 
 class RelativeSegments(Op):
     name = "relative_segments"
+    fields = {"skip_first": False}
     n_inputs = (3, 3)
 
     def infer(self, inputs: Sequence[TensorType], attrs: Attrs) -> tuple[TensorType, ...]:

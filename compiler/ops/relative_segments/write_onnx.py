@@ -2,8 +2,9 @@
 
 from compiler.emit.onnx.writer import Writer
 from compiler.ir.graph import Node
+from compiler.ops.relative_scores.write_onnx import without_first
 
-FIELDS = ()
+FIELDS = ("skip_first",)
 
 
 def write(w: Writer, node: Node) -> str:
@@ -15,4 +16,5 @@ def write(w: Writer, node: Node) -> str:
     both = w.op("MatMul", query, w.op("Transpose", w.param("vectors"), perm=[1, 2, 0]))
     same, another = w.many("Split", both, w.ints(1, 1), outputs=2, axis=-1)
     agree = w.op("Equal", w.op("Unsqueeze", own, w.ints(2)), w.op("Unsqueeze", other, w.ints(1)))  # (B, S, T)
-    return w.op("Where", w.op("Unsqueeze", agree, w.ints(1)), same, another)
+    scores = w.op("Where", w.op("Unsqueeze", agree, w.ints(1)), same, another)
+    return without_first(w, scores) if node.attrs.get("skip_first") else scores
