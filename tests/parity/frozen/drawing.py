@@ -18,6 +18,7 @@ from torch import Tensor, nn
 FOLDER = Path(__file__).parent
 LARGEST = 200_000  # bytes
 # Parameters whose start carries a meaning are moved a little instead of redrawn.
+torch.manual_seed(0)  # some of these starts are drawn, as the model is built
 MOVED = ("A_log", "dt_proj.bias")
 
 

@@ -69,6 +69,11 @@ def fixture(
     save(f"fla_{name}", projections, {"h": h, **inputs}, outputs)
 
 
+def normed(x: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What the delta rules take: q and k of length 1, strengths between 0 and 1."""
+    return {"q": normalize(x["q"], dim=-1), "k": normalize(x["k"], dim=-1), "v": x["v"], "beta": x["beta"].sigmoid()}
+
+
 def head_first(operator: Callable[..., Any]) -> Callable[..., Tensor]:
     """Takes and gives (B, T, H, width) where the operator has the heads first."""
 
@@ -154,13 +159,12 @@ def main() -> None:
     delta, gated = naive("delta_rule"), naive("gated_delta_rule")
     fixture(
         "delta_rule", Projections(beta=HEADS),
-        lambda x: {"q": normalize(x["q"], dim=-1), "k": normalize(x["k"], dim=-1), "v": x["v"], "beta": x["beta"].sigmoid()},
+        normed,
         {"recurrent": head_first(delta.delta_rule_recurrence)},
     )  # fmt: skip
     fixture(
         "gated_delta_rule", Projections(beta=HEADS, decay=HEADS),
-        lambda x: {"q": normalize(x["q"], dim=-1), "k": normalize(x["k"], dim=-1), "v": x["v"], "beta": x["beta"].sigmoid(),
-                   "g": logsigmoid(x["decay"])},
+        lambda x: normed(x) | {"g": logsigmoid(x["decay"])},
         {"recurrent": gated.naive_recurrent_gated_delta_rule},
     )  # fmt: skip
     language_model(gla.naive_recurrent_gla)

@@ -1,4 +1,4 @@
-"""Fixtures of torchscale 0.3.0: its retention network in all three forms, and DeepNorm's encoder and decoder.
+"""Fixtures of torchscale 0.3.0: its retention network in all three forms, and DeepNorm's encoder, decoder and both.
 
     pip install torch==2.13.0 safetensors numpy einops
     pip install --no-deps torchscale==0.3.0
@@ -15,9 +15,10 @@ from tests.parity.frozen.drawing import ids, redraw, save, stand_in
 stand_in("timm.models.layers", drop_path=lambda x, *_: x)
 stand_in("fairscale.nn", checkpoint_wrapper=lambda m, *_: m, wrap=lambda m, *_: m)
 
-from torchscale.architecture.config import DecoderConfig, EncoderConfig, RetNetConfig  # noqa: E402
+from torchscale.architecture.config import DecoderConfig, EncoderConfig, EncoderDecoderConfig, RetNetConfig  # noqa: E402
 from torchscale.architecture.decoder import Decoder  # noqa: E402
 from torchscale.architecture.encoder import Encoder  # noqa: E402
+from torchscale.architecture.encoder_decoder import EncoderDecoder  # noqa: E402
 from torchscale.architecture.retnet import RetNetDecoder  # noqa: E402
 
 VOCABULARY, TOKENS = 61, ids(61, 2, 18)
@@ -64,6 +65,25 @@ def deepnorm() -> None:
     save("torchscale_decoder", decoder, {"tokens": TOKENS}, outputs)
 
 
+@torch.no_grad()
+def translation() -> None:
+    """Encoder and decoder of different depths, whose alphas have formulas of their own."""
+    config = EncoderDecoderConfig(
+        deepnorm=True, subln=False, vocab_size=VOCABULARY, activation_fn="relu", no_scale_embedding=False,
+        **{f"{side}_{name}": value for side, layers in (("encoder", 2), ("decoder", 3)) for name, value in
+           {"embed_dim": 16, "attention_heads": 4, "ffn_embed_dim": 24, "layers": layers}.items()},
+    )  # fmt: skip
+    table = nn.Embedding(VOCABULARY, 16)
+    model = redraw(EncoderDecoder(config, encoder_embed_tokens=table, decoder_embed_tokens=table))
+    padding = torch.zeros_like(TOKENS, dtype=torch.bool)
+    padding[1, -5:] = True
+    target = TOKENS.flip(0)[:, :11]
+    logits = model.decoder(target, encoder_out=model.encoder(TOKENS, encoder_padding_mask=padding))[0]
+    given = {"tokens": TOKENS, "mask": 1 - padding.long(), "target": target}
+    save("torchscale_translation", model, given, {"logits": logits}, drop="encoder.output_projection")
+
+
 if __name__ == "__main__":
     retention()
     deepnorm()
+    translation()
