@@ -52,13 +52,14 @@ class GroupedQuery(LocalPass):
             "scale": core.attrs["scale"], "softcap": core.attrs.get("softcap"),
             "rope": _fields(q.rope) if q.rope else None,
             "qk_norm": fused_fields(q.norm) if q.norm else None,
-            "at_least": core.attrs.get("at_least", "fp32"),
+            "at_least": core.attrs.get("at_least", "fp32"), **({"sink": True} if core.attrs.get("sink") else {}),
         }  # fmt: skip
         params = {
             f"{part}.{role}": path
             for part, chain in (("q_norm", q), ("k_norm", k))
             for role, path in (chain.norm.params if chain.norm else {}).items()
         }
+        params |= core.params
         flat, removed = _flat(site, chains)
         positions = q.rope.inputs[1] if q.rope else ""
         joined = Node("grouped_query_attention", (*flat, positions, core.inputs[3]), merge.outputs, attrs, params)
@@ -74,7 +75,7 @@ def _not_plain(core: Node) -> str | None:
         return f"the mask reads {', '.join(names)}"
     if core.attrs.get("bias_at"):
         return f"{core.inputs[-1]} is added to the scores"
-    if core.attrs.get("extra") or core.attrs.get("sink"):
+    if core.attrs.get("extra"):
         return "keys besides those of the sequence are seen"
     return "rows that see nothing see everything" if core.attrs.get("empty_rows", "zeros") != "zeros" else None
 

@@ -30,6 +30,15 @@ def test_extra_keys(form: str, runtime: str, tmp_path: Path) -> None:
     assert emission.stepping
 
 
+@pytest.mark.parametrize(
+    "fields", [{}, {"mask": {"type": "window", "behind": 4}}, {"softcap": 2}, {"position": [{"type": "rope"}]}], ids=str
+)
+def test_fused_beside_a_sink(fields: dict[str, Any], tmp_path: Path) -> None:
+    program = lowered(spec(attention={"extra_keys": ["sink"], "d_head": 16, "position": [], **fields}))
+    emission = check(program, weights(program), ids(2, 17), tmp_path)
+    assert emission.operators["GroupQueryAttention"] == 2
+
+
 def test_memory_given_at_run_time(tmp_path: Path) -> None:
     """Keys and values of a memory are inputs of the graph; a cached past and they take part in one softmax."""
     memory = {"type": "external", "name": "memory", "position": "zero"}

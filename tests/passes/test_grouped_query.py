@@ -53,6 +53,18 @@ def test_packed():
     """)
 
 
+def test_sink():
+    """A sink goes along; other keys besides those of the sequence do not."""
+    body = BODY.replace('"softcap": 20.0} <>', '"sink": true} <sink=a.sink>')
+    after, _ = applied(GroupedQuery(), program(body, INPUTS))
+    node = after.main.nodes[-1]
+    assert node.attrs["sink"] is True and node.params["sink"] == "a.sink" and len(node.params) == 3
+    learned = body.replace("vh, mask)", "vh, mask, kh, vh, _)").replace(
+        '"sink": true', '"sink": true, "extra": ["learned"]'
+    )
+    assert refused(GroupedQuery(), learned, INPUTS) == ["keys besides those of the sequence are seen"]
+
+
 def plain(body: str) -> str:
     """Without norms, rotation and key mask."""
     kept = [line for line in body.splitlines() if "_norm" not in line and "rope" not in line]

@@ -6,28 +6,34 @@ What hides keys is a float mask then, (B, H, S, keys), added after the softcap; 
 from compiler.emit.onnx.masks import LOWEST, hidden_as
 from compiler.emit.onnx.sheet import LOCAL
 from compiler.emit.onnx.writer import Writer, key_of
-from compiler.ir.graph import Node
 from compiler.ir.types import TensorType
 
 
 def joined(
-    w: Writer, node: Node, k: str, v: str, seen: str, biases: tuple[str, ...], extra: tuple[str, ...]
+    w: Writer,
+    types: tuple[TensorType, TensorType, TensorType],
+    k: str,
+    v: str,
+    seen: str,
+    biases: tuple[str, ...] = (),
+    extra: tuple[str, ...] = (),
+    sink: str = "",
 ) -> tuple[str, str, str, tuple[str, ...]]:
     """Keys, values, mask and biases with those of `extra`, three values each (keys, values, mask or ""), and the sink.
 
-    k (B, G, T, D), seen bool up to (B, H, S, T), biases up to the same.
+    types: of q (B, H, S, D), and of keys and values (B, G, T, D); seen bool up to (B, H, S, T), biases up to the same.
     """
-    q_type, k_type, v_type = w.types[:3]
+    q_type, k_type, v_type = types
     rows = (q_type.shape[0], int(q_type.shape[1]), q_type.shape[2])
     keys, values, hidden = [k], [v], [_as_rows(w, hidden_as(w, seen), rows)]
     for more, held, mask in zip(extra[::3], extra[1::3], extra[2::3], strict=True):
         keys.append(more)
         values.append(held)
         hidden.append(_as_rows(w, _given(w, mask) if mask else _zeros(w, more), rows))
-    if node.attrs.get("sink"):
+    if sink:
         for parts, type_ in ((keys, k_type), (values, v_type)):
             parts.append(_zero_key(w, TensorType("float", (type_.shape[0], type_.shape[1], 1, type_.shape[3]))))
-        hidden.append(_as_rows(w, w.op("Reshape", w.param("sink"), w.ints(1, -1, 1, 1)), rows))
+        hidden.append(_as_rows(w, w.op("Reshape", sink, w.ints(1, -1, 1, 1)), rows))
     mask, *padded = (w.op("Concat", *parts, axis=-1) for parts in (hidden, *_padded(w, biases, hidden, rows)))
     return w.op("Concat", *keys, axis=2), w.op("Concat", *values, axis=2), mask, tuple(padded)
 

@@ -26,7 +26,8 @@ def write(w: Writer, node: Node) -> str:
     seen = visible(w, attrs["mask"], rows, key_mask, attrs.get("empty_rows", "zeros"))
     groups, hidden = int(q_type.shape[1]) // int(k_type.shape[1]), ""
     if attrs.get("extra") or attrs.get("sink"):
-        k, v, hidden, biases = joined(w, node, k, v, seen, biases, tuple(rest[len(names) + len(at) :]))
+        extra, sink = tuple(rest[len(names) + len(at) :]), w.param("sink") if attrs.get("sink") else ""
+        k, v, hidden, biases = joined(w, (q_type, k_type, v_type), k, v, seen, biases, extra, sink)
     return attend(w, q, k, v, seen, biases, attrs["scale"], attrs.get("softcap"), groups, hidden)
 
 

@@ -143,10 +143,15 @@ def more_keys(w: Writer, node: Node, first: int, given: tuple[str, ...], past: l
         listed = ", ".join(f"({', '.join(part)})" for part in parts)
         w.line(f"{k}, {v}, {mask} = with_extra_keys({', '.join(given)}, [{listed}])")
         given = (given[0], k, v, mask, "False")
-    if w.attr(node, "sink"):
-        w.helper("with_extra_keys")
-        w.helper("with_sink")
-        w.line(f"{k}, {v}, {mask} = with_sink({', '.join(given)}, {w.param(node, 'sink')})")
+    return beside_sink(w, node, given) if w.attr(node, "sink") else (k, v, mask)
+
+
+def beside_sink(w: Writer, node: Node, given: tuple[str, ...]) -> tuple[str, str, str]:
+    """Variables of keys, values and mask with a sink. given: q and these three, and whether the mask is causal."""
+    k, v, mask = (w.local(hint) for hint in ("keys", "values", "mask"))
+    w.helper("with_extra_keys", HELPERS)
+    w.helper("with_sink", HELPERS)
+    w.line(f"{k}, {v}, {mask} = with_sink({', '.join(given)}, {w.param(node, 'sink')})")
     return k, v, mask
 
 

@@ -21,7 +21,8 @@ def run(inputs: list[Tensor], params: dict[str, Tensor], attrs: Attrs, ctx: Cont
         q, k = (_norm(x, norm, params, part, ctx) for x, part in ((q, "q_norm"), (k, "k_norm")))
     if (rope := attrs.get("rope")) is not None:
         q, k = (ops.meaning("rope").run([x, positions], {}, rope, ctx)[0] for x in (q, k))
-    (y,) = ops.meaning("attention").run([q, k, v, key_mask], {}, attrs, ctx)  # (B, H, S, Dv)
+    sink = {"sink": params["sink"]} if attrs.get("sink") else {}
+    (y,) = ops.meaning("attention").run([q, k, v, key_mask], sink, attrs, ctx)  # (B, H, S, Dv)
     return (y.transpose(1, 2).flatten(2),)
 
 

@@ -3,8 +3,8 @@
 Inputs: q (B, S, H·D), k (B, S, G·D), v (B, S, G·Dv), or the packed [q | k | v] (B, S, (H + 2G)·D) with k and v absent;
 positions (B, S), absent without rope; key mask (B, T) or absent. Output (B, S, H·Dv).
 `rope`: the fields of `rope`, or None. `qk_norm`: {"norm": "rms_norm" | "layer_norm", the fields of that norm} over each
-head before the rotation, or None. `mask`, `scale`, `softcap` and `at_least` as in `attention`; a row that sees nothing
-gives zeros. FLOPs and state are those of the `attention` inside.
+head before the rotation, or None. `mask`, `scale`, `softcap`, `sink` and `at_least` as in `attention`; a row that sees
+nothing gives zeros. FLOPs and state are those of the `attention` inside.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ class GroupedQueryAttention(Op):
     name = "grouped_query_attention"
     saves = ("inputs", "outputs")
     fields = {"heads": REQUIRED, "kv_heads": REQUIRED, "mask": REQUIRED, "scale": REQUIRED, "softcap": None,
-              "rope": None, "qk_norm": None, "at_least": "fp32"}  # fmt: skip
+              "rope": None, "qk_norm": None, "sink": False, "at_least": "fp32"}  # fmt: skip
     n_inputs = (5, 5)
 
     def check(self, inputs: Sequence[TensorType], attrs: Attrs) -> str | None:
@@ -51,12 +51,12 @@ class GroupedQueryAttention(Op):
         return (TensorType(inputs[0].dtype, (*inputs[0].shape[:2], attrs["heads"] * width)),)
 
     def params(self, inputs: Sequence[TensorType], attrs: Attrs) -> dict[str, tuple[int, ...]]:
-        qk_norm = attrs.get("qk_norm")
+        sink, qk_norm = {"sink": (int(attrs["heads"]),)} if attrs.get("sink") else {}, attrs.get("qk_norm")
         if qk_norm is None:
-            return {}
+            return dict(sink)
         q = split(inputs, attrs)[0]
         own = ops.get(qk_norm["norm"]).params([q], qk_norm)
-        return {f"{part}.{role}": shape for part in ("q_norm", "k_norm") for role, shape in own.items()}
+        return sink | {f"{part}.{role}": shape for part in ("q_norm", "k_norm") for role, shape in own.items()}
 
     def flops(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> Flops:
         return ops.get("attention").flops(split(inputs, attrs), attrs, env)

@@ -16,6 +16,7 @@ from compiler.emit.onnx.target import FUSED
 from compiler.emit.onnx.writer import Writer
 from compiler.ir.graph import Node
 from compiler.masks.facts import Mask
+from compiler.ops.attention.onnx_keys import joined
 from compiler.ops.attention.write_onnx import attend, remember
 from compiler.ops.base import Attrs
 from compiler.ops.grouped_query_attention.shape import packed, split
@@ -25,7 +26,7 @@ from compiler.ops.rope.write_onnx import rotate, tables
 from compiler.ops.split_heads.write_onnx import split as split_heads
 
 FUSED_NAME = "GroupQueryAttention"
-FIELDS = ("heads", "kv_heads", "mask", "scale", "softcap", "rope", "qk_norm", "at_least")
+FIELDS = ("heads", "kv_heads", "mask", "scale", "softcap", "rope", "qk_norm", "sink", "at_least")
 
 
 def write(w: Writer, node: Node) -> str:
@@ -96,7 +97,7 @@ def _fused(w: Writer, node: Node, width: int) -> str:
         counts = _all_slots(w, total_symbol, w.types[0].shape[0])
         rows = Rows(w.types[0].shape[1], total_symbol, {})
         bias = hidden_as(w, visible(w, {"type": "full"}, rows, key_mask))
-    given = [q, k, v, *past, counts, total, cos, sin, "", bias]
+    given = [q, k, v, *past, counts, total, cos, sin, "", bias, w.param("sink") if attrs.get("sink") else ""]
     while not given[-1]:
         given.pop()
     y, *kept = w.many(
@@ -164,5 +165,8 @@ def _parts(w: Writer, node: Node, width: int, value_width: int) -> str:
     k, v = remember(w, k, v, groups, width, value_width)
     rows = Rows(w.types[0].shape[1], w.key_length(w.types[0], axis=1), {}, Scored(q, k, heads, groups, width))
     seen = visible(w, attrs["mask"], rows, key_mask)
-    y = attend(w, q, k, v, seen, (), attrs["scale"], attrs.get("softcap"), heads // groups)
+    hidden = ""
+    if attrs.get("sink"):
+        k, v, hidden, _ = joined(w, split(w.types, attrs), k, v, seen, sink=w.param("sink"))
+    y = attend(w, q, k, v, seen, (), attrs["scale"], attrs.get("softcap"), heads // groups, hidden)
     return merge(w, y, heads * value_width)
