@@ -88,9 +88,7 @@ def work(found: Iterable[Site], env: Env, storage: Storage, *, source: bool, ste
             if t.dtype != "absent"
         )
         states = carried(site)
-        # A cross cache is an input already; constant state is read and written.
-        times = {"cache": 1, "cross": 0, "constant": 2}
-        kept = sum(state_bytes(s, here, storage) * times[s.kind] for s in states)
+        kept = sum(state_bytes(s, here, storage) * site.op.moved(s, site.inputs, site.node.attrs, here) for s in states)
         routed = site.op.active_share(site.node.attrs) < 1
         flops = of_site(site, here).exact
         done.append(Work(flops, weights + values + kept, weights, rows, bool(states), routed, site.runs))

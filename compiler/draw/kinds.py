@@ -20,6 +20,8 @@ COLOURS = {
 KINDS = {
     "linear": "matrix product", "experts": "matrix product",
     "attention": "attention", "grouped_query_attention": "attention", "latent_attention": "attention",
+    "lsh_attention": "attention", "hierarchical_attention": "attention", "block_attention": "attention",
+    "select_attention": "attention", "compress_blocks": "matrix product",
     "linear_attention": "recurrence", "selective_scan": "recurrence", "ssd": "recurrence", "wkv": "recurrence",
     "rms_norm": "norm", "layer_norm": "norm", "add_norm": "norm",
     "embedding": "table", "relative_bias": "table", "router": "choice of experts",

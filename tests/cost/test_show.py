@@ -105,13 +105,24 @@ def test_sources_of_a_checkpoint(tmp_path: Path) -> None:
         (["gpt2", "--context", "0"], "at least 1"),
         (["gpt2", "--batch", "-2"], "at least 1"),
         (["gpt2", "--context", "10000000000"], "at most"),
-        (["nsa-module"], "cannot lower"),
     ],
 )
 def test_bad_input(arguments: list[str], message: str) -> None:
+    refused(arguments, message)
+
+
+def refused(arguments: list[str], message: str) -> None:
     done = run("show", *arguments)
     assert done.returncode == 2 and message in done.stderr
     assert "Traceback" not in done.stderr and not done.stdout
+
+
+def test_what_the_compiler_cannot_lower(tmp_path: Path) -> None:
+    document = decoder()
+    branch = document["stacks"]["decoder"]["blocks"]["main"][0]
+    branch["op"] = {"type": "hierarchical_attention", "n_heads": 4, "block": 4, "mask": "causal"}
+    (tmp_path / "causal.json").write_text(json.dumps(document))
+    refused([str(tmp_path / "causal.json")], "cannot lower hierarchical attention under the mask 'causal'")
 
 
 def test_half_a_second_for_any_zoo_model() -> None:

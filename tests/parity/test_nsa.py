@@ -216,3 +216,19 @@ def test_state_is_as_declared(tmp_path: Path) -> None:
         assert cost(resolve(load_spec(document)), context=length).cache.at_context == held
     shapes = [tuple(t.shape) for t in state.caches[0]]
     assert shapes == [(1, 2, 21, 4), (1, 2, 3, 4)] * 2 + [(1, 2, 41, 4)] * 2 + [(1, 2, 5, 4)] * 2
+
+
+def test_a_step_reads_what_it_selects() -> None:
+    """Bytes of a decode step: of all keys only the selected ones and the own block, whatever the context."""
+
+    def read(context: int, count: int) -> int:
+        op = OP | {"select": {"block": 4, "count": count, "share": "kv_group"}}
+        spec = resolve(load_spec(written(blocks={"main": [{"pre_norm": "rms", "op": op}]})))
+        return cost(spec, context=context).speed.decode_bytes or 0
+
+    layers, row = 2, 2 * 2 * 4 * 2  # keys and values of 2 heads of 4, bf16
+    assert read(4000, 5) - read(4000, 2) == layers * row * 3 * 4
+    # What grows: compressed keys and values, handed on and read; importance for both key heads, so too, in fp32; the
+    # key mask, which five operators of a layer read, and the one that counts positions.
+    compressed, importance, mask = 2 * 2 * (2 * 4 * 2) // 2, 2 * 2 * 4 // 4, 8
+    assert read(4400, 2) - read(4000, 2) == 400 * (layers * (compressed + importance + 5 * mask) + mask)

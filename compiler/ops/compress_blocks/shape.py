@@ -57,6 +57,10 @@ class CompressBlocks(Op):
             StateTensor("tail", (b, groups, attrs["block"] - 1, d), "constant"),
         )
 
+    def moved(self, state: StateTensor, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> float:
+        """The compressed rows are the output, counted as that."""
+        return 0.0 if state.kind == "cache" else super().moved(state, inputs, attrs, env)
+
 
 def blocks(rows: int | str, stride: int) -> int | str:
     """How many blocks are whole after all rows: "S" new ones count with those before them."""

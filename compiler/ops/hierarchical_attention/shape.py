@@ -36,9 +36,8 @@ class HierarchicalAttention(Op):
         """Dense: every pair of blocks that is looked at; exact: rows that stand for some token only."""
         b, heads, length, d = (size(x, env) for x in inputs[0].shape)
         block = attrs["block"]
-        rows = padded(length, attrs)
-        dense, whole, rest = rows * block, *divmod(length, block)
-        exact = whole * block**2 + rest**2
+        rows, (whole, rest) = padded(length, attrs), divmod(length, block)
+        dense, exact = rows * block, whole * block**2 + rest**2
         while True:
             dense += rows * block
             exact += _neighbours(length, block)

@@ -51,6 +51,10 @@ class SelectAttention(Op):
             return ()
         return tuple(StateTensor(name, (b, groups, "T", d), "cache") for name in ("k", "v"))
 
+    def moved(self, state: StateTensor, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> float:
+        """Few queries read their own choice alone."""
+        return min(1.0, size(inputs[0].shape[2], env) * attrs["block"] * (attrs["count"] + 1) / env["T"])
+
 
 def _seen(tokens: int, block: int, count: int) -> int:
     """Keys that the first `tokens` queries see together."""
