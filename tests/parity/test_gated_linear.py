@@ -13,8 +13,10 @@ from torch import Tensor
 from archspec import zoo
 from archspec.spec import load_spec, resolve
 from compiler.lower.program import lower
+from compiler.ops.context import Context
 from compiler.ops.linear_attention.meaning import core
 from compiler.ops.linear_attention.torch_helpers import attend_linearly, attend_linearly_shares
+from compiler.ops.ssd.meaning import run as ssd
 from tests.parity.targets import everywhere, frozen, near
 from tests.zoo.renaming import L, Table, flat, renamed
 from tests.zoo.shrink import shrunk
@@ -85,6 +87,19 @@ def test_cores(name: str) -> None:
                 else attend_linearly_shares(q_, k_, v_, state, keys, 1.0, key_sum, *more)
             )
         torch.testing.assert_close(torch.cat(parts, 2), ours, atol=1e-12, rtol=1e-12)
+
+
+def test_ssd_is_linear_attention_with_a_decay_by_head() -> None:
+    """Mamba-2's scan where dt·a is the log decay, dt·x the value, b the key and c the query (arXiv 2405.21060)."""
+    given = frozen("fla_simple_gla")
+    q, k, v, g = (given.inputs[name].double() for name in "qkvg")
+    dt = -g  # a is -1
+    inputs = [(v / dt[..., None]).flatten(2), torch.log(torch.expm1(dt)), k.flatten(2), q.flatten(2)]
+    params = {"dt_bias": torch.zeros(2), "a_log": torch.zeros(2), "d": torch.zeros(2)}
+    attrs = {"n_heads": 2, "n_groups": 2, "d_head": 12, "d_state": 8}
+    (y,) = ssd(inputs, {role: p.double() for role, p in params.items()}, attrs, Context({}))
+    for form in ("recurrent", "parallel", "chunks_of_4", "chunks_of_7"):
+        near(y.unflatten(-1, (2, -1)) * 8**-0.5, given.outputs[form])
 
 
 GLA: Table = {
