@@ -165,6 +165,43 @@ def test_as_published(name: str, tmp_path: Path) -> None:
 
 
 @torch.no_grad()
+def test_padded_rows(tmp_path: Path) -> None:
+    """A row padded on the left, its prefix behind the padding: in every target, whole and in steps."""
+    program, weights, inputs, _ = built("glm-130b")
+    real = torch.ones(2, LENGTH, dtype=torch.bool)
+    real[1, :3] = False
+    inputs = {**inputs, "attention_mask": real.long()}
+    inputs["prefix"][1] = (torch.arange(LENGTH) < 6) & real[1]
+    expected = meaning(program, weights, inputs)
+    model = torch_model(program, weights, tmp_path / "torch")
+    near(model(**inputs), expected, real)
+    for ends in CUTS:
+        near(stepped(model, inputs, ends), expected, real)
+    package, _ = onnx_package(program, weights, tmp_path / "onnx")
+    near(package.forward(inputs), expected, real)
+    for ends in CUTS:
+        near(package.stepped(inputs, ends), expected, real)
+
+
+@torch.no_grad()
+def test_compiled_layers_and_caches_looked_at_whole(tmp_path: Path) -> None:
+    program, weights, inputs, expected = built("glm-130b")
+    model = torch_model(program, weights, tmp_path)
+    state, start, out = model.new_state(2, LENGTH + 3), 0, []
+    state.static = True
+    for stop in (8, 9, 10, LENGTH):
+        marks = {"prefix": inputs["prefix"][:, start:stop]} if start == 0 else {}
+        logits, state = model.step(inputs["input_ids"][:, start:stop], state, **marks)
+        out.append(logits)
+        start = stop
+    near(torch.cat(out, 1), expected)
+    torch.compiler.reset()
+    step = torch.compile(model.step, backend="eager")
+    logits, _ = step(inputs["input_ids"][:, :9], model.new_state(2, LENGTH), prefix=inputs["prefix"][:, :9])
+    near(logits, expected[:, :9])
+
+
+@torch.no_grad()
 def test_without_a_prefix_it_is_causal(tmp_path: Path) -> None:
     program, weights, inputs, with_prefix = built("glm-130b")
     tokens = inputs["input_ids"]
