@@ -26,7 +26,7 @@ from tests.zoo.shrink import shrunk
 
 BLOCK, COUNT, SPARSE = 4, 3, 2
 CAUSAL = {"type": "causal"}
-TOP = {"type": "top_blocks", "block": BLOCK, "count": COUNT}
+TOP: dict[str, Any] = {"type": "top_blocks", "block": BLOCK, "count": COUNT}
 
 
 def one_head(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
@@ -80,7 +80,7 @@ def masked(mask: dict[str, Any], **attention: Any) -> Program:
     return lower(resolve(load_spec(spec(attention={"mask": mask, **attention}))))
 
 
-MASKS = {
+MASKS: dict[str, dict[str, Any]] = {
     "mean key": {"type": "and", "of": [CAUSAL, TOP]},
     "best key": {"type": "and", "of": [CAUSAL, {**TOP, "score": "max_key"}]},
     "beside a window": {"type": "or", "of": [{"type": "window", "behind": 6}, {"type": "and", "of": [CAUSAL, TOP]}]},

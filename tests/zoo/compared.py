@@ -97,7 +97,7 @@ PARITY = {
         "tests/parity/test_convolutions.py::test_conformer_over_waves_is_transformers", "1e-4",
     ),
     "longformer_dilated": Comparison(
-        "dense models written from the published formulas; transformers' Longformer where nothing is dilated",
+        "dense models from the published formulas, transformers' Longformer where nothing is dilated",
         "tests/parity/test_dilated_windows.py::test_encoder", "1e-4",
     ),
     "bigbird": Comparison(
