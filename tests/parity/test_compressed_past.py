@@ -1,5 +1,6 @@
 """Compressed memory against compressive-transformer-pytorch, and the paper's form against its own steps written out."""
 
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,18 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from archspec.errors import InputError
+from compiler.cost.sites import sites
+from compiler.cost.state import carried
 from compiler.ir.program import Program
+from compiler.ir.types import size
 from compiler.lower.program import lower
+from compiler.ops.attention.meaning import slots_in_view
+from compiler.ops.attention.shape import visible_slots
 from compiler.verify.interpreter import interpret
 from compiler.weights.init import init_weights
 from tests.emit_torch.exact import emitted
-from tests.emit_torch.packages import ids, stepped
+from tests.emit_torch.packages import ids, spec, stepped
+from tests.parity.emitted import emitted_gap
 from tests.parity.targets import everywhere, frozen
 from tests.zoo.renaming import L, Table, Target, renamed
 from tests.zoo.shrink import DROP, shrunk
@@ -142,11 +149,47 @@ def test_steps_of_several_segments_and_padding(tmp_path: Path) -> None:
         torch.testing.assert_close(found[mask.bool()].double(), expected[mask.bool()], atol=1e-4, rtol=1e-4)
 
 
-def test_state_does_not_grow(tmp_path: Path) -> None:
+def test_state_is_as_declared_and_does_not_grow(tmp_path: Path) -> None:
     program, weights = program_of()
     model = emitted(program, weights, tmp_path)
-    caches = [sum(x.numel() for layer in model.new_state(1, n).caches for x in layer) for n in (64, 4096)]
-    assert caches[0] == caches[1]
+    declared = 0
+    for site in sites(program):
+        for state in carried(site):
+            declared += site.runs * prod(size(dim, {"B": 1, "T": state.limit or 0}) for dim in state.shape)
+    for length in (64, 4096):
+        assert sum(x.numel() for layer in model.new_state(1, length).caches for x in layer) == declared
+
+
+@pytest.mark.parametrize(("new", "total"), [(43, 43), (1, 30), (9, 41), (3, 3), (100, 1000)])
+def test_visible_slots_are_counted(new: int, total: int) -> None:
+    past = {"segment": 8, "after": 12, "slots": 3, "rate": 4}
+    slots = torch.zeros(1, 1, -(-total // 4), 1)
+    seen = slots_in_view(past, total, slots, torch.empty(0))[0, 0]
+    assert visible_slots(past, new, total) == int(seen[total - new :].sum())
+
+
+XL = {"type": "relative_vectors", "vectors": {"type": "sinusoid"}, "terms": ["q_r", "u_k", "v_r"], "projection": "own"}
+TABLE = {"type": "clip", "left": 9, "right": 0}
+LEARNED = {"type": "relative_vectors", "vectors": {"type": "table", "distance": TABLE}, "terms": ["q_r"]}
+PAST = {"type": "compressed_past", "segment": 4, "after": 4, "slots": 2, "rate": 2}
+OLDEST = {**PAST, "align": "oldest"}
+FORMS: dict[str, dict[str, Any]] = {
+    "groups": {"n_kv_heads": 2, "d_value": 6, "bias": ["q", "k", "v", "o"]},
+    "norms": {"qk_norm": {"norm": "rms"}},
+    "other keys": {"extra_keys": [{"type": "learned", "count": 2}, PAST, "sink"]},
+    "no positions": {"position": []},
+    "two terms": {"position": [XL, LEARNED]},
+    "oldest": {"extra_keys": [OLDEST]},
+    "each token a slot": {"extra_keys": [{**PAST, "rate": 1, "slots": 3}]},
+    "scale 1": {"scale": 1},
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_forms(form: str, tmp_path: Path) -> None:
+    mask = {"type": "and", "of": ["causal", {"type": "segment", "length": 4, "memory": 4}]}
+    attention = {"n_kv_heads": 4, "mask": mask, "position": [XL], "extra_keys": [PAST], **FORMS[form]}
+    assert emitted_gap(spec(attention=attention), tmp_path / "p", ids(2, 23)) < 2e-5
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ XLNET: r.Table = {
 
 @torch.no_grad()
 def test_xlnet(tmp_path: Path) -> None:
-    """The content stream sees itself, the query stream stands on the targets and does not."""
+    """The content stream sees itself, the query stream stands on the targets and does not; padding on the left."""
     config: Any = {"vocab_size": VOCAB, "d_model": 32, "n_layer": 2, "n_head": 4, "d_inner": 48, "pad_token_id": 5,
                    "bos_token_id": 1, "eos_token_id": 2}  # fmt: skip
     model, n = redraw(XLNetLMHeadModel(XLNetConfig(**config))), 9
@@ -55,8 +55,11 @@ def test_xlnet(tmp_path: Path) -> None:
     rank = order.argsort()
     targets = torch.zeros(2, 2, n)
     targets[:, 0, order[-2]] = targets[:, 1, order[-1]] = 1
+    mask = torch.ones(2, n, dtype=torch.long)
+    mask[1, : int(min(order[-2:]))] = 0
+    assert 0 < mask[1].sum() < n
     inputs = {
-        "input_ids": ids(2, n), "target_mapping": targets,
+        "input_ids": ids(2, n), "attention_mask": mask, "target_mapping": targets,
         "perm_mask": (rank[:, None] <= rank[None, :]).float().expand(2, n, n),
         "token_type_ids": (torch.arange(n) > 4).long().expand(2, -1),
     }  # fmt: skip

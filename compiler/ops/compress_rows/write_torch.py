@@ -23,9 +23,11 @@ def write(w: Writer, node: Node) -> None:
 
 def slots_of(w: Writer, node: Node) -> str:
     """The variable of the slots that this `compress_rows` makes."""
-    places = next(user for user in w.graph.users(node.outputs[0]) if user.op == "slot_places")
-    fields = ", ".join(f"{name}={places.attrs[name]}" for name in ("segment", "after", "slots", "rate"))
-    fields += ", oldest=True" if places.attrs.get("align") == "oldest" else ""
+    users = w.graph.users(node.outputs[0]) + w.graph.users(node.outputs[1])
+    extent = next(user.attrs["compressed"] for user in users if user.op == "attention")
+    fields = ", ".join(f"{name}={extent[name]}" for name in ("segment", "after", "slots", "rate"))
+    if any(user.op == "slot_places" and user.attrs.get("align") == "oldest" for user in users):
+        fields += ", oldest=True"
     state, mask = "state" if w.steps else "None", node.inputs[1]
     w.helper("Slots", HELPERS)
     real = "{1}" if mask else "None"
