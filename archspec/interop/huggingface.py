@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from archspec.errors import InputError
-from archspec.interop.hf import FAMILIES, family
+from archspec.interop.hf import FAMILIES, family, per_layer
 from archspec.interop.hf.config import Config
 from archspec.interop.hf.family import CannotSay, Family, HeadKind
 from archspec.interop.hf.inert import ALWAYS, FIXED
@@ -21,6 +21,9 @@ def to_spec(fields: Mapping[str, Any], *, name: str = "", source: str = "") -> d
     """The spec of a configuration, with the configuration itself under `origin`. `source` names the file in errors."""
     importer, config, head = _opened(fields, source)
     body = importer.spec(config, head)
+    if layers := per_layer.read(fields, source):
+        body = per_layer.spec(body, layers, importer, head)
+        config.get(per_layer.FIELD)
     config.fixed("is_encoder_decoder", importer.encoder_decoder)
     for field, allowed in FIXED.items():
         config.fixed(field, *allowed)
@@ -49,7 +52,11 @@ def import_config(path: Path, name: str) -> dict[str, Any]:
 def tensor_map(fields: Mapping[str, Any], source: str = "") -> TensorMap:
     """Our parameter paths over the names in the checkpoint that this configuration belongs to."""
     importer, config, head = _opened(fields, source)
-    return importer.tensors(config, head)
+    found = importer.tensors(config, head)
+    if layers := per_layer.read(fields, source):
+        stack = next(name for name, stack in importer.spec(config, head)["stacks"].items() if stack.get("layers"))
+        found = per_layer.tensors(found, layers, importer, head, stack)
+    return found
 
 
 def export_config(spec: Spec) -> str:
@@ -67,18 +74,22 @@ def export_config(spec: Spec) -> str:
         if _same(before, resolved):
             return str(origin.get("text", _written(original)))
         importer = family(original.get("model_type"))
-        old, new = _determined(importer, before), _determined(importer, resolved)
+        layered = original if per_layer.FIELD in original else None
+        old, new = _determined(importer, before, layered), _determined(importer, resolved, layered)
         changed = {key: value for key, value in new.items() if key not in old or old[key] != value}
         fields = original | _spelled_as(original, changed)
         _check_says(fields, resolved)
         return _written(fields)
-    for model_type in FAMILIES:
-        try:
-            fields = {**_determined(family(model_type), resolved), **_config_tokens(spec.origin.get("token_ids", {}))}
-            _check_says(fields, resolved)
-        except InputError:
-            continue
-        return _written(dict(sorted(fields.items())))
+    ids = _config_tokens(spec.origin.get("token_ids", {}))
+    nothing: Mapping[str, Any] = {}
+    for alone in (None, nothing):  # one set of fields for all layers, if that is enough
+        for model_type in FAMILIES:
+            try:
+                fields = {**_determined(family(model_type), resolved, alone), **ids}
+                _check_says(fields, resolved)
+            except InputError:
+                continue
+            return _written(dict(sorted(fields.items())))
     raise InputError(f"no Hugging Face family can say this architecture; tried {', '.join(FAMILIES)}", source=spec.name)
 
 
@@ -96,11 +107,14 @@ def _opened(fields: Mapping[str, Any], source: str) -> tuple[Family, Config, Hea
     return importer, config, importer.heads[known[0]] if known else importer.head
 
 
-def _determined(importer: Family, resolved: Resolved) -> dict[str, Any]:
-    """The fields that the spec determines, the class name with its head among them."""
+def _determined(importer: Family, resolved: Resolved, layered: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The fields that the spec determines, the class name with its head among them.
+
+    layered: single layers have fields too, over those of this file.
+    """
     head: HeadKind = "none" if resolved.head is None else "tokens"
     try:
-        fields = importer.config(resolved)
+        fields = importer.config(resolved) if layered is None else per_layer.fields(importer, resolved, layered)
     except CannotSay as reason:
         raise InputError(
             f"{importer.model_type} cannot say this architecture: {reason}", source=resolved.name

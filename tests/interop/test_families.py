@@ -240,7 +240,7 @@ def test_the_bare_model_has_no_head(saved: tuple[Case, Path], tmp_path: Path, mo
         assert all(name.startswith("pooler.") or name.endswith(FOLLOWING) for name in matched.unread)
 
 
-@pytest.mark.parametrize("name", ["surprise", "attn_multiplier", "per_layer_config"])
+@pytest.mark.parametrize("name", ["surprise", "attn_multiplier"])
 def test_an_unknown_field_is_refused_by_name(saved: tuple[Case, Path], tmp_path: Path, name: str) -> None:
     fields = json.loads((saved[1] / "config.json").read_text()) | {name: {"a": 1}}
     (tmp_path / "config.json").write_text(json.dumps(fields))

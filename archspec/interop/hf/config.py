@@ -1,6 +1,6 @@
 """Reading a Hugging Face config.json: every field is read, known to be inert, or refused by name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from archspec.errors import InputError
@@ -83,9 +83,11 @@ class Config:
                 name, f"{name} = {value!r} changes the computation and is not understood here (only {expected} is)"
             )
 
-    def finish(self, inert: Sequence[str] = ()) -> None:
-        """Refuses what was neither read nor known to be inert."""
+    def finish(self, inert: Sequence[str] = (), only: Container[str] | None = None) -> None:
+        """Refuses what was neither read nor known to be inert; with `only`, of these fields alone."""
         for name, value in self.fields.items():
+            if only is not None and name not in only:
+                continue
             if value is not None and name not in self._read and name not in inert:
                 raise self.fail(
                     name,

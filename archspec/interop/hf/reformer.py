@@ -208,12 +208,14 @@ def to_config(resolved: Resolved) -> dict[str, Any]:
                 "num_buckets": op.buckets,
                 "hash_seed": op.seed,
             }
+            attention: Attention | LshAttention = op
         else:
-            mask = expect(And, expect(Attention, op, "the operator").mask, "the mask")
+            attention = expect(Attention, op, "the operator")
+            mask = expect(And, attention.mask, "the mask")
             near = next((part for part in mask.of if isinstance(part, Window)), None)
             window = expect(Window, near, "a part of the mask")
             fields |= {"local_attn_chunk_length": window.block, "local_num_chunks_before": (window.behind or 1) - 1}
-        fields |= {"num_attention_heads": op.n_heads, "attention_head_size": op.d_head}
+        fields |= {"num_attention_heads": attention.n_heads, "attention_head_size": attention.d_head}
     return fields
 
 
