@@ -41,7 +41,7 @@ def begin(s: Scope, op: Any, keys: Any, h: str, home: str, at: str) -> None:
     }  # fmt: skip
 
 
-def extent(keys: Any) -> dict[str, int]:
+def extent(keys: Any) -> dict[str, Any]:
     return {name: getattr(keys, name) for name in ("segment", "after", "slots", "rate")}
 
 
@@ -63,6 +63,6 @@ def scores(s: Scope, op: Any, q: str, k: str, home: str, at: str) -> list[str]:
     """What the position terms add to the scores of the slots; q as the terms met it."""
     places, found = (s.memory["near"], s.memory["number"]), []
     for term in op.position:
-        module = find("position", term.type)
+        module: Any = find("position", term.type)
         found.append(module.scores(s, term, q, k, places, f"{home}.{term.type}", f"{at}.slots.{term.type}"))
     return found

@@ -137,7 +137,7 @@ def more_keys(w: Writer, node: Node, first: int, given: tuple[str, ...], past: l
     parts = [read[i : i + 3] for i in range(0, len(read), 3)]
     for part, kind in zip(parts, w.attr(node, "extra"), strict=True):
         if kind == "compressed":
-            part[:] = compressed(w, node, *part, past[2:])
+            part[:] = compressed(w, node, part, past[2:])
     if read:
         w.helper("with_extra_keys")
         listed = ", ".join(f"({', '.join(part)})" for part in parts)
@@ -155,8 +155,9 @@ def beside_sink(w: Writer, node: Node, given: tuple[str, ...]) -> tuple[str, str
     return k, v, mask
 
 
-def compressed(w: Writer, node: Node, k: str, v: str, mask: str, past: list[str]) -> list[str]:
+def compressed(w: Writer, node: Node, given: list[str], past: list[str]) -> list[str]:
     """Expressions of slots' keys and values, with earlier ones, and of what is added to their scores."""
+    k, v, mask = given
     at, scale = w.attr(node, "bias_at"), float(node.attrs["scale"])
     first = 4 + len(w.attr(node, "mask_inputs"))
     for i, where in enumerate(at):
