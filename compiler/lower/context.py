@@ -32,8 +32,8 @@ class Outer:
         of, made = self.pooled(name, poolings[:-1]), f"{name}.pooled"
         made += "".join(f"_{times}{'_but_first' if kept else ''}" for times, kept in poolings)
         if made not in self.types:
-            fields = {"stride": stride, "keep_first": keep_first, "how": "min" if name == "attention_mask" else "first"}
-            value = self.main.node("pool_rows", self.values[of], at=made, **fields)
+            how = "min" if name == "attention_mask" else "first"
+            value = self.main.node("pool_rows", self.values[of], at=made, stride=stride, keep_first=keep_first, how=how)
             self.offer(made, value, self.main.types[value])
         return made
 

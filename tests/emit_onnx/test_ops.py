@@ -115,6 +115,16 @@ CASES: list[tuple[str, dict[str, TensorType], dict[str, Any]]] = [
      {"q": HEADS, "c": LATENTS, "k_rope": TensorType("float", ("B", 1, "S", 6)), "mask": MASK},
      {"mask": CAUSAL, "scale": 0.3, "d_nope": 10, "d_value": 8}),
     ("causal_conv", {"x": X}, {"kernel": 4}), ("causal_conv", {"x": X}, {"kernel": 1, "bias": True}),
+    *(("pool_rows", {"x": x}, {"stride": stride, "keep_first": first, "how": how})
+      for x, how in ((X, "mean"), (IDS, "first"), (MASK, "min"))
+      for stride, first in ((2, True), (3, False), (4, True))),
+    *(("repeat_rows", {"x": TensorType("float", ("B", 3, WIDTH)), "like": IDS}, {"factor": n, "keep_first": n == 4})
+      for n in (3, 4)),
+    *(("relative_scores", {"q": HEADS, "k": TensorType("float", ("B", 4, keys, 16))},
+       {"vectors": {"type": "sinusoid"}, "terms": ["q_r", "v_r"], "width": 8} | fields)
+      for keys, fields in (("S", {}), ("S", {"skip_first": True}), (5, {"spacing": [[2, -1], [1, 0]]}),
+                           ("S", {"spacing": [[4, -3], [2, -1]], "skip_first": True}))),
+    ("relative_segments", {"q": HEADS, "own": IDS, "other": IDS}, {"skip_first": True}),
     ("repeat_heads", {"x": HEADS}, {"times": 3}), ("layer_norm", {"x": X}, {"eps": 0.1, "groups": 3}),
     ("learned_gate", {"x": X}, {}), ("learned_gate", {"x": X}, {"function": "sigmoid", "of": "channel"}),
     ("lerp", {"x": X, "previous": X}, {}), ("shift", {"x": X}, {}), ("wkv", {"k": X, "v": X}, FP32),

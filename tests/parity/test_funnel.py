@@ -78,9 +78,9 @@ def encoder(layers: list[Any], **blocks: Any) -> dict[str, Any]:
     return spec(blocks={"main": [rope], **blocks}, layers=layers, stack=stack)
 
 
-POOL = {"resample": {"type": "mean_pool", "stride": 3}}
+POOL: dict[str, Any] = {"resample": {"type": "mean_pool", "stride": 3}}
 KEEP = {"read": "x", "write": "kept", "op": "identity", "residual": "replace"}
-BACK = [{"resample": {"type": "repeat", "factor": 3}}, {"read": "kept", "op": "identity"}]
+BACK: list[Any] = [{"resample": {"type": "repeat", "factor": 3}}, {"read": "kept", "op": "identity"}]
 
 
 @pytest.mark.parametrize("first", [False, True])

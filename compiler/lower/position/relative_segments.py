@@ -9,6 +9,6 @@ def lower(s: Scope, term: Any, q: str, k: str, home: str, at: str) -> tuple[str,
     own, other = s.segments(term.ids, q, k)
     path = s.owner(home, term.weights) if hasattr(term, "weights") else home
     params = {"vectors": f"{path}.vectors", "bias": f"{path}.bias"}
-    more = {"skip_first": True} if term.skip_first else {}
+    more: dict[str, Any] = {"skip_first": True} if term.skip_first else {}
     scores = s.b.node("relative_segments", q, own, other, at=at, params=params, kind="norm", **more)
     return q, k, [(scores, "before_scale")]

@@ -16,7 +16,7 @@ def write(w: Writer, node: Node) -> str:
         case "first":
             return w.op("Slice", x, w.ints(0), w.ints(2**31 - 1), w.ints(1), w.ints(stride))
         case "min":
-            return w.op("ReduceMin", _groups(w, x, rows, stride, rank, w.whole(1)), w.ints(2), keepdims=0)
+            return w.op("ReduceMin", _groups(w, x, rows, stride, rank, w.whole(2**31 - 1)), w.ints(2), keepdims=0)
     total = w.op("ReduceSum", _groups(w, x, rows, stride, rank, w.number(0)), w.ints(2), keepdims=0)
     ones = w.op("Expand", w.number(1), w.op("Concat", w.ints(1), rows, *[w.ints(1)] * (rank - 2), axis=0))
     count = w.op("ReduceSum", _groups(w, ones, rows, stride, rank, w.number(0)), w.ints(2), keepdims=0)

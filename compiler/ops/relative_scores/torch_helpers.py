@@ -25,7 +25,10 @@ def given_distances(i: Tensor, j: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def spaced_distances(x: Tensor, new: int, keys: int, spacing: list[list[int]]) -> tuple[Tensor, Tensor]:
-    """The same for queries and keys that stand at first + stride * n, spacing: [stride, first] of both."""
+    """Distances of queries to keys that stand at first + stride * n (R,), and the place of each pair's (new, keys).
+
+    spacing: [stride, first] of queries and of keys; x gives the device.
+    """
     (q_stride, q_first), (k_stride, k_first) = spacing
     low, step = q_first - k_first - k_stride * (keys - 1), math.gcd(q_stride, k_stride)
     high = q_first - k_first + q_stride * (new - 1)

@@ -119,5 +119,5 @@ def _waves(w: Writer, attrs: Attrs, heads: int, new: Any, total: Any) -> tuple[s
     place = w.op("Div", place, w.whole(gap)) if gap > 1 else place
     waves = table(w, pairs) if local else w.shared(key_of("waves", whole, key), lambda m: table(m, pairs))
     projected = w.op("MatMul", waves, w.param("r", transposed=True))  # (R, H·D)
-    split = w.op("Reshape", projected, w.ints(-1, heads, w.types[0].shape[3]))
+    split = w.op("Reshape", projected, w.ints(-1, heads, int(w.types[0].shape[3])))
     return place, w.op("Transpose", split, perm=[1, 0, 2])
