@@ -12,6 +12,7 @@ from torch import Tensor
 from archspec import zoo
 from archspec.spec import Resolved, load_spec, resolve
 from compiler.ir.program import Program
+from compiler.masks.facts import PREFIX
 
 VOCAB, LENGTH, TOKENS = 97, 64, 12
 HEADS = -1  # beside the widths: the most heads
@@ -21,7 +22,7 @@ AT_MOST = {
     "n_experts": 8, "top_k": 3, "d_ff": 48, "q_rank": 12, "kv_rank": 16, "d_nope": 6, "d_rope": 4, "d_head": 8,
     "d_key": 8, "dt_rank": 4, "d_state": 8, "n_groups": 2, "rank": 6, "features": 16, "stride": 4, "chunk": 4,
     "buckets": 8, "rounds": 2, "kernel": 5, "channels": 12, "per_expert": 3, "left": 5, "right": 4, "summary": 2,
-    "original_length": 16, "divide": 4, "segment": 8, "memory": 8, "after": 8, "slots": 6, "behind": 5, "ahead": 2,
+    "original_length": 16, "divide": 4, "segment": 6, "memory": 6, "after": 6, "slots": 6, "behind": 5, "ahead": 2,
     "block": 4, "max": 16, "keep": 2,
 }  # fmt: skip
 # (type, field) -> the new value, where its name alone does not tell.
@@ -30,10 +31,11 @@ EXACT: dict[tuple[str, str], Any] = {
     ("ssd", "d_head"): 8, ("ssd", "n_heads"): 8, ("selective_scan", "d_inner"): 64, ("patches", "size"): 8,
     ("patches", "patch"): 2, ("patches", "channels"): 3, ("axial", "shape"): [4, 16], ("axial", "widths"): [8, 24],
     ("length_projection", "length"): TOKENS, ("segment", "length"): 6, ("top_blocks", "count"): 2,
-    ("by_length", "up_to"): "=4*(5+2*3)", ("log_buckets", "max"): 16, ("first", "count"): 4, ("last", "count"): 4,
+    ("by_length", "up_to"): 8, ("log_buckets", "max"): 16, ("first", "count"): 4, ("last", "count"): 4,
     ("adaptive_tokens", "cutoffs"): [20, 40, 70], ("adaptive_softmax", "cutoffs"): [20, 40, 70],
     ("latents", "count"): 5, ("random_blocks", "count"): 1, ("sinusoid", "clamp"): 10, ("add", "keep"): None,
-    ("rope", "offset"): 4, ("window", "dilation"): None, ("gated", "divide"): None, ("alibi", "max_bias"): None,
+    ("rope", "offset"): 4, ("compressed_past", "rate"): 3, ("window", "dilation"): None,
+    ("gated", "divide"): None, ("alibi", "max_bias"): None,
 }  # fmt: skip
 
 
@@ -81,10 +83,11 @@ def _tables(inputs: Any, length: int) -> None:
 
 
 def _fewer(entry: Any) -> Any:
-    """Every block of a pattern once, one block alone twice."""
+    """A long run of a pattern once, of one block twice."""
     if not isinstance(entry, dict) or "repeat" not in entry:
         return entry
-    return {"repeat": 1 if len(entry["of"]) > 1 else min(2, entry["repeat"]), "of": [_fewer(e) for e in entry["of"]]}
+    times = entry["repeat"] if entry["repeat"] <= 2 else 1 if len(entry["of"]) > 1 else 2
+    return {"repeat": times, "of": [_fewer(e) for e in entry["of"]]}
 
 
 def _shrunk(value: Any, kind: str, widths: dict[int, int]) -> Any:
@@ -121,8 +124,10 @@ def _number(kind: str, key: str, item: Any, widths: dict[int, int], beside: dict
 def inputs(program: Program, tokens: int = TOKENS, seed: int = 0, padded: bool = True) -> dict[str, Tensor]:
     """Seeded inputs of every kind, all required ones and all masks of padding; each length is another number.
 
-    The first row is padded on the left, and where there are sources, their second row on the right.
+    The first row is padded on the left, and where there are sources, their second row on the right. On the right in all
+    of them where padding takes places in experts: on the left that would count, and what padding holds is not defined.
     """
+    places = any(node.op == "limit_choices" for graph in program.graphs() for node in graph.nodes)
     generator = torch.Generator().manual_seed(seed)
     lengths: dict[str, int] = {"B": 2, "S": tokens, "T": tokens}
     made: dict[str, Tensor] = {}
@@ -139,11 +144,15 @@ def inputs(program: Program, tokens: int = TOKENS, seed: int = 0, padded: bool =
         if stand_in == "ones":
             if padded:
                 made[name] = torch.ones(shape, dtype=torch.long)
-                made[name][
-                    (0, slice(3)) if "S" in declared.shape or "T" in declared.shape else (1, slice(-2, None))
-                ] = 0
+                left = not places and declared.shape[1] in ("S", "T")
+                made[name][(0, slice(3)) if left else (1, slice(-2, None))] = 0
+        elif name == PREFIX:  # of the prompt: its first tokens
+            made[name] = (torch.arange(shape[1]) < 4).long().expand(shape)
         elif declared.dtype == "int":
             made[name] = torch.randint(min(rows, default=2), shape, generator=generator)
         else:
             made[name] = torch.randn(shape, generator=generator, dtype=torch.float64)
+    for node in program.main.nodes:
+        if node.op == "positions" and node.attrs["counts"] == "input":
+            made[node.attrs["given"]] = torch.randint(32, (2, tokens), generator=generator)
     return made
