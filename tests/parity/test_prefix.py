@@ -245,6 +245,15 @@ def test_generation_behind_a_prefix(tmp_path: Path) -> None:
     assert torch.equal(found, tokens)
 
 
+def test_places_of_new_tokens_are_not_guessed(tmp_path: Path) -> None:
+    """ChatGLM's places go on by rules of its own: generation is left to who knows them."""
+    program, weights, inputs, _ = built("chatglm-6b")
+    model = torch_model(program, weights, tmp_path)
+    with pytest.raises(ValueError, match=r"step.*, which takes block_position_ids and position_ids"):
+        model.generate(inputs.pop("input_ids"), 3, **inputs)
+    assert "one step after 8" in model.demonstrate()
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_genai_has_no_such_inputs(name: str, tmp_path: Path) -> None:
     program, weights, *_ = built(name)

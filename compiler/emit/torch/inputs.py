@@ -10,6 +10,7 @@ from typing import Any
 from compiler.emit.torch.names import comment, identifier, quoted, unique
 from compiler.emit.torch.writer import RUNTIME, Writer
 from compiler.ir.graph import Graph, Node
+from compiler.ir.program import Program, calls
 from compiler.ir.types import TensorType
 from compiler.masks.facts import PREFIX
 
@@ -25,7 +26,7 @@ class Argument:
     name: str
     required: bool
     told: str  # "(B, S) whole numbers, 0 to 96"
-    kind: str  # "ids": the rows of the pass; "mask": their padding; "positions"; "other"
+    kind: str  # "ids": the rows of the pass; "mask": their padding; "positions"; "places": read as such; "other"
     shape: tuple[int | str, ...] = ()  # of an example
     below: int = 0  # whole numbers below this, 0: numbers of the model's type
 
@@ -65,7 +66,8 @@ def read_inputs(w: Writer, names: list[str], nodes: list[Node], taken: set[str])
         what += "" if most is None else f", 0 to {most - 1}"
         first = not arguments
         example = (_example(main, name), 0 if type_.dtype == "float" else most or 2)
-        argument = argue(name, stand_in is None, f"{shape} {what}", "ids" if first else "other", *example)
+        sort = "ids" if first else "places" if read_as_places(program, name) else "other"
+        argument = argue(name, stand_in is None, f"{shape} {what}", sort, *example)
         w.names[name] = argument
         if name == PREFIX and w.steps:
             w.file.helper("prompt_rows", f"{RUNTIME}.state")
@@ -78,7 +80,7 @@ def read_inputs(w: Writer, names: list[str], nodes: list[Node], taken: set[str])
             w.file.helper("check_ids", f"{RUNTIME}.base")
             w.line(f"check_ids({argument}, {most}, {quoted(argument)})")
         if sizes or not first or type_.dtype == "float":
-            _check_shape(w, argument, type_, sizes)
+            _check_shape(w, argument, type_, sizes, absent=stand_in == "empty")
     for node in nodes:
         if node.op == "positions" and node.attrs.get("given"):
             required = node.attrs["counts"] == "input"
@@ -98,6 +100,17 @@ def with_usual(arguments: list[Argument]) -> list[Argument]:
             name = unique(usual, {a.name for a in arguments})
             arguments = [*arguments, Argument(name, False, "not read", kind)]
     return arguments
+
+
+def read_as_places(program: Program, name: str) -> bool:
+    """Whether a rotation inside the layers turns by this input."""
+    for node in program.main.users(name):
+        for call in calls(node) if node.op == "repeat" else ():
+            block = program.blocks[call.block]
+            inside = list(block.inputs)[node.inputs.index(name)]
+            if any(user.op == "rope" and user.inputs[1] == inside for user in block.users(inside)):
+                return True
+    return False
 
 
 def _example(main: Graph, name: str) -> tuple[int | str, ...]:
@@ -130,11 +143,13 @@ def _sizes(w: Writer, names: list[str]) -> str:
     return variable
 
 
-def _check_shape(w: Writer, argument: str, type_: TensorType, sizes: str) -> None:
+def _check_shape(w: Writer, argument: str, type_: TensorType, sizes: str, absent: bool = False) -> None:
+    """absent: it may be."""
     w.file.helper("check_shape", f"{RUNTIME}.base")
     dims = [str(d) if isinstance(d, int) else quoted(d) if SUM.fullmatch(d) else "None" for d in type_.shape]
     dtype = ", self.dtype" if type_.dtype == "float" else ""
-    w.line(f"check_shape({argument}, {quoted(argument)}, ({', '.join(dims)}), {sizes or '{}'}{dtype})")
+    check = f"check_shape({argument}, {quoted(argument)}, ({', '.join(dims)}), {sizes or '{}'}{dtype})"
+    w.lines += [f"if {argument} is not None:", f"    {check}"] if absent else [check]
 
 
 def _real(w: Writer, name: str, argument: str) -> None:

@@ -89,11 +89,16 @@ def run(own: Signature, crossing: str, stepping: bool, body: Sequence[str]) -> l
     return method("run", declared(head, own.others), "Tensor", (), [*unpacked, *body])
 
 
+def told_places(arguments: Sequence[Argument]) -> list[Argument]:
+    """Positions that a caller must give: nobody knows them of tokens that are not there yet."""
+    return [a for a in arguments if a.kind == "places" or (a.kind == "positions" and a.required)]
+
+
 def table(arguments: Sequence[Argument]) -> list[str]:
     """The class attribute that tells the shapes of all inputs but masks, and positions that may be absent."""
     rows = []
     for a in arguments:
-        if a.kind in ("ids", "other") or (a.kind == "positions" and a.required):
+        if a.kind in ("ids", "other") or a in told_places(arguments):
             shape = ", ".join(quoted(d) if isinstance(d, str) else str(d) for d in a.shape)
             rows.append(f"        {quoted(a.name)}: (({shape}), {a.below}),")
     return ["    inputs = {", *rows, "    }"]

@@ -194,6 +194,8 @@ class ModelWriter:
             lines[-1:] = [f"    source_names = {strings([a.name for a in self.source_arguments])}", ""]
             lines[-1:] = [f"    first_name = {quoted(self.arguments[0].name)}", ""]
         lines[-1:] = [*methods.table([*self.source_arguments, *self.arguments]), ""]
+        if told := methods.told_places(self.arguments) if self.steps else []:
+            lines[-1:] = [f"    places = {strings([a.name for a in told])}", ""]
         lines[-1:] = [f"    layer_lists = {strings([name for name, _ in self.runs])}", ""]
         lines += ["    def __init__(self) -> None:", "        super().__init__()"]
         shapes = {t: self.program.params[t].shape for t in self._shared()}

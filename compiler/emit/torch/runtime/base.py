@@ -73,6 +73,7 @@ class Base(nn.Module):
 
     compiled = False
     layer_lists: tuple[str, ...] = ()  # attributes that list layers
+    places: tuple[str, ...] = ()  # inputs that tell where tokens stand, and must be given
     inputs: dict[str, tuple[tuple[int | str, ...], int]] = {}  # their shapes; whole numbers below so many, 0: floats
 
     def example(self, tokens: int = 8) -> dict[str, Tensor]:

@@ -241,6 +241,9 @@ def stream_tokens(
 
     others: inputs of the prompt besides ids and mask.
     """
+    if model.places:
+        told = " and ".join(model.places)
+        raise ValueError(f"where new tokens stand is not known: run them with step(...), which takes {told}")
     generator = None if seed is None else torch.Generator(ids.device).manual_seed(seed)
     ended = torch.zeros(len(ids), dtype=torch.bool, device=ids.device)
     before: Tensor | None = None
