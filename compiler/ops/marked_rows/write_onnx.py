@@ -1,0 +1,19 @@
+"""Rows with a visible key, worked out once for all layers."""
+
+from compiler.emit.onnx.masks import Rows, visible
+from compiler.emit.onnx.writer import Writer, key_of
+from compiler.ir.graph import Node
+
+FIELDS = ("mask", "mask_inputs")
+
+
+def write(w: Writer, node: Node) -> str:
+    _, _, real, *given = w.inputs
+    names = node.attrs.get("mask_inputs", [])
+    rows = Rows(w.types[0].shape[1], w.types[1].shape[1], dict(zip(names, given, strict=True)))
+    seen = visible(w, node.attrs["mask"], rows, real)  # (1|B, 1|H, S, T)
+    return w.shared(key_of("rows that see", seen), lambda m: _some(m, seen))
+
+
+def _some(m: Writer, seen: str) -> str:
+    return m.cast(m.op("ReduceMax", m.cast(seen, "int32"), m.ints(1, 3), keepdims=0), "bool")
