@@ -6,7 +6,10 @@ What hides keys is a float mask then, (B, H, S, keys), added after the softcap; 
 from compiler.emit.onnx.masks import LOWEST, hidden_as
 from compiler.emit.onnx.sheet import LOCAL
 from compiler.emit.onnx.writer import Writer, key_of
-from compiler.ir.types import TensorType
+from compiler.ir.graph import Node
+from compiler.ir.types import Dim, TensorType
+from compiler.ops.base import Attrs
+from compiler.ops.slot_places.write_onnx import counted, evicted
 
 
 def joined(
@@ -16,26 +19,61 @@ def joined(
     v: str,
     seen: str,
     biases: tuple[str, ...] = (),
-    extra: tuple[str, ...] = (),
+    extra: tuple[tuple[str, str, str], ...] = (),
     sink: str = "",
 ) -> tuple[str, str, str, tuple[str, ...]]:
-    """Keys, values, mask and biases with those of `extra`, three values each (keys, values, mask or ""), and the sink.
+    """Keys, values, mask and biases with those of `extra` (keys, values, mask up to (B, H, S, E)) and the sink.
 
     types: of q (B, H, S, D), and of keys and values (B, G, T, D); seen bool up to (B, H, S, T), biases up to the same.
     """
     q_type, k_type, v_type = types
     rows = (q_type.shape[0], int(q_type.shape[1]), q_type.shape[2])
     keys, values, hidden = [k], [v], [_as_rows(w, hidden_as(w, seen), rows)]
-    for more, held, mask in zip(extra[::3], extra[1::3], extra[2::3], strict=True):
+    for more, held, mask in extra:
         keys.append(more)
         values.append(held)
-        hidden.append(_as_rows(w, _given(w, mask) if mask else _zeros(w, more), rows))
+        hidden.append(_as_rows(w, mask, rows))
     if sink:
         for parts, type_ in ((keys, k_type), (values, v_type)):
             parts.append(_zero_key(w, TensorType("float", (type_.shape[0], type_.shape[1], 1, type_.shape[3]))))
         hidden.append(_as_rows(w, w.op("Reshape", sink, w.ints(1, -1, 1, 1)), rows))
     mask, *padded = (w.op("Concat", *parts, axis=-1) for parts in (hidden, *_padded(w, biases, hidden, rows)))
     return w.op("Concat", *keys, axis=2), w.op("Concat", *values, axis=2), mask, tuple(padded)
+
+
+def extras(w: Writer, node: Node) -> tuple[tuple[str, str, str], ...]:
+    """Keys, values and float mask for each entry of the node's `extra`."""
+    kinds, at = node.attrs.get("extra", []), node.attrs.get("bias_at", [])
+    first = len(w.inputs) - 3 * len(kinds)
+    biases = [w.inputs[first - len(at) + i] for i, where in enumerate(at) if where == "extra"]
+    found = []
+    for number, kind in enumerate(kinds):
+        k, v, mask = w.inputs[first + 3 * number :][:3]
+        if kind == "compressed":
+            hidden = _slots(w, node.attrs, mask, w.types[0].shape[2], w.types[first + 3 * number].shape[2], biases)
+        else:
+            hidden = _given(w, mask) if mask else _zeros(w, k)
+        found.append((k, v, hidden))
+    return tuple(found)
+
+
+def _slots(w: Writer, attrs: Attrs, real: str, new: Dim, slots: Dim, biases: list[str]) -> str:
+    """Compressed slots of a whole sequence, up to (B, H, S, Z): what a query sees of them, and the scores' biases."""
+    past = attrs["compressed"]
+
+    def seen(m: Writer) -> str:
+        slot = counted(m, slots)  # (Z,)
+        _, gone = evicted(m, m.op("Unsqueeze", counted(m, new), m.ints(1)), past)  # (S, 1)
+        ready = m.op("Div", gone, m.whole(past["rate"]))
+        late = m.op("GreaterOrEqual", slot, m.op("Sub", ready, m.whole(past["slots"])))
+        some = m.op("And", m.op("Less", slot, ready), late)
+        return m.op("And", some, m.op("Unsqueeze", m.cast(real, "bool"), m.ints(1, 2))) if real else some
+
+    mask = w.shared(key_of("slots in view", dict(past), [new, slots], real), seen)
+    total = w.number(0.0)
+    for bias in biases:
+        total = w.op("Add", total, w.op("Mul", bias, w.number(attrs["scale"])))
+    return w.op("Where", mask, total, w.number(LOWEST))
 
 
 def _zero_key(w: Writer, type_: TensorType) -> str:

@@ -4,9 +4,21 @@ from compiler.emit.onnx.blocks import Scored
 from compiler.emit.onnx.masks import Rows, hidden_as, visible
 from compiler.emit.onnx.writer import Writer
 from compiler.ir.graph import Node
-from compiler.ops.attention.onnx_keys import joined
+from compiler.ops.attention.onnx_keys import extras, joined
 
-FIELDS = ("mask", "scale", "softcap", "mask_inputs", "bias_at", "cross", "empty_rows", "extra", "sink", "at_least")
+FIELDS = (
+    "mask",
+    "scale",
+    "softcap",
+    "mask_inputs",
+    "bias_at",
+    "cross",
+    "empty_rows",
+    "extra",
+    "compressed",
+    "sink",
+    "at_least",
+)
 
 
 def write(w: Writer, node: Node) -> str:
@@ -17,6 +29,7 @@ def write(w: Writer, node: Node) -> str:
     biases = tuple(
         w.op("Mul", bias, w.number(attrs["scale"])) if where == "before_scale" else bias
         for bias, where in zip(rest[len(names) :][: len(at)], at, strict=True)
+        if where != "extra"
     )
     total = k_type.shape[2] if attrs.get("cross") else w.key_length(k_type)
     if not attrs.get("cross"):
@@ -26,8 +39,8 @@ def write(w: Writer, node: Node) -> str:
     seen = visible(w, attrs["mask"], rows, key_mask, attrs.get("empty_rows", "zeros"))
     groups, hidden = int(q_type.shape[1]) // int(k_type.shape[1]), ""
     if attrs.get("extra") or attrs.get("sink"):
-        extra, sink = tuple(rest[len(names) + len(at) :]), w.param("sink") if attrs.get("sink") else ""
-        k, v, hidden, biases = joined(w, (q_type, k_type, v_type), k, v, seen, biases, extra, sink)
+        sink = w.param("sink") if attrs.get("sink") else ""
+        k, v, hidden, biases = joined(w, (q_type, k_type, v_type), k, v, seen, biases, extras(w, node), sink)
     return attend(w, q, k, v, seen, biases, attrs["scale"], attrs.get("softcap"), groups, hidden)
 
 

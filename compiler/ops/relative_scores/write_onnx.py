@@ -7,19 +7,22 @@ as distances may be long), because a table of them would be as long as the longe
 from math import gcd
 from typing import Any
 
+import numpy as np
+
 from compiler.emit.onnx.sheet import LOCAL
 from compiler.emit.onnx.writer import Writer, key_of
 from compiler.ir.graph import Node
 from compiler.ops.base import Attrs
-from compiler.ops.relative_bias.write_onnx import pair_rows
+from compiler.ops.relative_bias.write_onnx import buckets, pair_rows
 from compiler.ops.sinusoid.shape import inverse_frequencies
 
-FIELDS = ("vectors", "terms", "width", "spacing", "skip_first")
+FIELDS = ("vectors", "terms", "width", "far", "spacing", "skip_first")
 
 
 def write(w: Writer, node: Node) -> str:
     vectors, terms = node.attrs["vectors"], node.attrs["terms"]
-    if vectors["type"] == "table" and (len(node.inputs) > 2 or node.attrs.get("spacing") or not w.max_length):
+    moved, far = len(node.inputs) > 2 or node.attrs.get("spacing"), node.attrs.get("far")
+    if vectors["type"] == "table" and not far and (moved or not w.max_length):
         w.refuse("a table of distances between given positions or pooled rows, or without the spec's max_length")
     if "k_r" in terms and w.sheet.stepping:
         w.refuse("scores of keys with vectors by distance in a model that steps")
@@ -27,7 +30,7 @@ def write(w: Writer, node: Node) -> str:
     heads, groups = int(w.types[0].shape[1]), int(w.types[1].shape[1])
     new, total = w.types[0].shape[2], w.key_length(w.types[1])
     if vectors["type"] == "table":
-        place = pair_rows(w, dict(vectors["distance"]), new, total)  # (S, T)
+        place = _rows(w, dict(node.attrs), new, total) if far else pair_rows(w, dict(vectors["distance"]), new, total)
         found = w.param("table")
     else:
         place, found = _waves(w, dict(node.attrs), heads, new, total)
@@ -77,20 +80,23 @@ def _taken(w: Writer, by_row: str, rows: str, place: str) -> str:
     return w.op("GatherElements", wide, at, axis=3)
 
 
-def _waves(w: Writer, attrs: Attrs, heads: int, new: Any, total: Any) -> tuple[str, str]:
-    """Each pair's place ([B,] S, T), and the projected sines and cosines of every distance (H, R, D)."""
-    given = w.inputs[2:]
-    spacing = attrs.get("spacing") or [[1, 0], [1, 0]]
-    gap = gcd(*(stride for stride, _ in spacing))
-    key = key_of("distances", [new, total], list(given), spacing)
-    whole = {**attrs["vectors"], "width": attrs["width"]}
+def _rows(w: Writer, attrs: Attrs, new: Any, total: Any) -> str:
+    """Each pair's row of a table ([B,] S, T) where distances have a bound."""
+    rows = w.sheet.constant(buckets(dict(attrs["vectors"]["distance"]), -np.arange(attrs["far"])))
+    pairs, _ = _distances(w, attrs, new, total)
+    return w.op("Gather", rows, pairs)
 
-    def distance(m: Writer) -> str:
-        """i - j of each pair."""
-        if given:
+
+def _distances(w: Writer, attrs: Attrs, new: Any, total: Any) -> tuple[str, str]:
+    """i - j of each pair ([B,] S, T), and a key that names it."""
+    given, spacing, far = w.inputs[2:], attrs.get("spacing"), attrs.get("far")
+    key = key_of("distances", [new, total], list(given), spacing, far)
+
+    def between(m: Writer) -> str:
+        if len(given) == 2:
             return m.op("Sub", m.op("Unsqueeze", given[0], m.ints(2)), m.op("Unsqueeze", given[1], m.ints(1)))
         end, zero, one = m.scalar(m.length(total)), m.whole(0), m.whole(1)
-        if attrs.get("spacing"):
+        if spacing:
             count = m.op("Range", zero, m.scalar(m.length(new)), one), m.op("Range", zero, end, one)
             i, j = (
                 m.op("Add", m.op("Mul", rows, m.whole(stride)), m.whole(first))
@@ -98,7 +104,20 @@ def _waves(w: Writer, attrs: Attrs, heads: int, new: Any, total: Any) -> tuple[s
             )
             return m.op("Sub", m.op("Unsqueeze", i, m.ints(1)), m.op("Unsqueeze", j, m.ints(0)))
         i = m.op("Range", m.op("Sub", end, m.scalar(m.length(new))), end, one)
-        return m.op("Sub", m.op("Unsqueeze", i, m.ints(1)), m.op("Unsqueeze", m.op("Range", zero, end, one), m.ints(0)))
+        j = m.op("Range", zero, end, one)
+        pairs = m.op("Sub", m.op("Unsqueeze", i, m.ints(1)), m.op("Unsqueeze", j, m.ints(0)))
+        return m.op("Add", pairs, m.op("Unsqueeze", given[0], m.ints(2))) if given else pairs
+
+    def build(m: Writer) -> str:
+        return m.op("Clip", between(m), m.whole(0), m.whole(far - 1)) if far else between(m)
+
+    return (build(w) if any(name.startswith(LOCAL) for name in given) else w.shared(key, build)), key
+
+
+def _waves(w: Writer, attrs: Attrs, heads: int, new: Any, total: Any) -> tuple[str, str]:
+    """Each pair's place ([B,] S, T), and the projected sines and cosines of every distance (H, R, D)."""
+    gap = gcd(*(stride for stride, _ in attrs.get("spacing") or [[1, 0], [1, 0]]))
+    whole = {**attrs["vectors"], "width": attrs["width"]}
 
     def table(m: Writer, pairs: str) -> str:
         low, high = (m.op(op, pairs, keepdims=0) for op in ("ReduceMin", "ReduceMax"))
@@ -113,8 +132,8 @@ def _waves(w: Writer, attrs: Attrs, heads: int, new: Any, total: Any) -> tuple[s
         pairwise = m.op("Concat", *(m.op("Unsqueeze", part, m.ints(2)) for part in parts), axis=2)
         return m.float(m.op("Reshape", pairwise, m.ints(-1, attrs["width"])))
 
-    local = any(name.startswith(LOCAL) for name in given)
-    pairs = distance(w) if local else w.shared(key, distance)
+    pairs, key = _distances(w, attrs, new, total)
+    local = pairs.startswith(LOCAL)
     place = w.op("Sub", pairs, w.op("ReduceMin", pairs, keepdims=0))
     place = w.op("Div", place, w.whole(gap)) if gap > 1 else place
     waves = table(w, pairs) if local else w.shared(key_of("waves", whole, key), lambda m: table(m, pairs))
