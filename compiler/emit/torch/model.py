@@ -161,12 +161,14 @@ class ModelWriter:
         w.line(f"    {', '.join(streams)} = layer({', '.join(arguments)})", w.shape(node.outputs[0]))
 
     def _table(self, w: Writer, table: ByLayer, node: Node) -> str:
-        """What is made of a table before the layers; a layer of another block has a row of zeros."""
-        rows = [table.row(c.numbers[table.key]) if c.block == table.block else [] for c in calls(node)]
-        wide = max(map(len, rows))
-        flat = [number for row in rows for number in (row or [0.0] * wide)]
-        buffer = w.buffer(table.hint, w.const(table.hint, floats(flat)))
-        return table.template.format(f"self.{buffer}.view({len(rows)}, {wide})", w.names[node.outputs[0]])
+        """What is made of a table before the layers; a layer of a block that has none has a row of zeros."""
+        zeros = [0.0] * table.width
+        rows = [table.rows[c.block](c.numbers) if c.block in table.rows else zeros for c in calls(node)]
+        same = all(row == rows[0] for row in rows)
+        flat = [number for row in rows[: 1 if same else None] for number in row]
+        given = f"self.{w.buffer(table.hint, w.const(table.hint, floats(flat)))}"
+        given += f".expand({len(rows)}, -1)" if same else f".view({len(rows)}, -1)"
+        return table.template.format(given, w.names[node.outputs[0]])
 
     def _held(self, w: Writer, attribute: str, written: list[Layer], value: dict[str, str]) -> str:
         """The variable of what each layer holds of the sources; `hold` of the model makes it for a state."""

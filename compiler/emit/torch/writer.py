@@ -1,6 +1,6 @@
 """What an operator's `write_torch.py` talks to: it reads inputs and parameters as expressions and says its line."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,13 +47,12 @@ class Once:
 
 @dataclass(frozen=True)
 class ByLayer:
-    """Numbers that each layer of a block has for itself: rows of one table of the model."""
+    """Numbers that each layer has for itself: rows of one table of the model."""
 
     hint: str
     template: str  # what is made of the table before the layers; {0}: the table, a row for each layer, {1}: the stream
-    block: str
-    key: str  # of the call's numbers
-    row: Callable[[Any], list[float]]
+    width: int  # of a row
+    rows: dict[str, Callable[[Mapping[str, Any]], Sequence[float]]]  # block -> numbers of a call -> its row
 
 
 @dataclass
@@ -183,16 +182,22 @@ class Writer:
             self.lines.append(f"{name} = {template.format(*map(self.variable, inputs))}")
         return name
 
-    def each_layer(self, hint: str, template: str, key: str, row: Callable[[Any], list[float]]) -> str:
-        """The variable of this layer's row of a table (layers, n), made ready before all layers.
+    def each_layer(
+        self, hint: str, template: str, width: int, row: Callable[[Mapping[str, Any]], Sequence[float]]
+    ) -> str:
+        """The variable of this layer's row of a table (layers, width), made ready before all layers.
 
-        key: of the numbers of a call. row: these numbers -> n floats. template: an expression of the table {0} and the
-        stream {1}, which keeps the rows first.
+        row: the numbers of a call -> its row. template: an expression of the table {0} and the stream {1}, which keeps
+        the rows first. Blocks that say the same have their rows in one table.
         """
         assert self.region is not None
+        for name, known in self.region.rows.items():
+            if (known.template, known.width) == (template, width) and self.graph.name not in known.rows:
+                known.rows[self.graph.name] = row
+                return name
         name = self.fresh(hint, argument=True)
         self.used.add(name)
-        self.region.rows[name] = ByLayer(hint, template, self.graph.name, key, row)
+        self.region.rows[name] = ByLayer(hint, template, width, {self.graph.name: row})
         return name
 
     def cache(self, node: Node) -> list[str]:

@@ -2,7 +2,6 @@
 along an axis of a grid."""
 
 from compiler.emit.torch.masks import BLOCKS, atom, atoms, causal_window, is_full, rule
-from compiler.emit.torch.numbers import floats
 from compiler.emit.torch.writer import RUNTIME, Writer
 from compiler.ir.graph import Node
 from compiler.masks.drawn import PAPER_LENGTHS, tables
@@ -81,6 +80,6 @@ def _atom(w: Writer, mask: Mask, qk: tuple[str, str], slots: tuple[str, str, str
 
 
 def _table(w: Writer, numbers: list[int], shape: tuple[int, ...]) -> str:
-    """The variable of a table of whole numbers that the model holds."""
-    buffer = w.buffer("drawn", w.const("drawn", floats(numbers)))
-    return w.once("drawn", f"self.{buffer}.view{shape!r}.long()")
+    """The variable of a table of whole numbers, of which each layer has its own."""
+    sizes = ", ".join(map(str, (-1, *shape)))
+    return w.each_layer("drawn", f"{{0}}.reshape({sizes}).long()", len(numbers), lambda _: numbers)

@@ -21,8 +21,8 @@ def write(w: Writer, node: Node) -> None:
     decays = [rest.pop(0)] if w.attr(node, "gated") else []
     rates = w.attr(node, "rates")
     if rates is not None:
-        key = by_layer(rates)
-        decays.append(_fixed(w, [float(rate) for rate in rates]) if key is None else _by_layer(w, key))
+        key, heads = by_layer(rates), int(w.type(node.inputs[0]).shape[1])
+        decays.append(_fixed(w, [float(rate) for rate in rates]) if key is None else _by_layer(w, key, heads))
     past = w.cache(node) if w.steps else ["None", "None"]
     arguments = [q, k, v, *past[: 1 if eps is None else 2], repr(scale)]
     arguments += [] if eps is None else [repr(float(eps))]
@@ -41,10 +41,11 @@ def _fixed(w: Writer, rates: list[float]) -> str:
     return w.once("log_decays", f"self.{buffer}.to({wide})[None, :, None, None]", w.stream)
 
 
-def _by_layer(w: Writer, key: str) -> str:
+def _by_layer(w: Writer, key: str, heads: int) -> str:
     """The same where each layer has its own."""
     wide = "torch.promote_types({1}.dtype, torch.float32)"
-    return w.each_layer("log_decays", f"{{0}}.to({wide})[:, None, :, None, None]", key, _logs)
+    template = f"{{0}}.to({wide})[:, None, :, None, None]"
+    return w.each_layer("log_decays", template, heads, lambda numbers: _logs(numbers[key]))
 
 
 def _logs(rates: list[float]) -> list[float]:
