@@ -331,6 +331,7 @@ CASES = {
     "xlnet clamped, untied": xlnet(clamp_len=3, tie_word_embeddings=False, ff_activation="relu"),
     "mamba": mamba(),
     "mamba with biases, untied": mamba(use_bias=True, use_conv_bias=False, tie_word_embeddings=False, expand=3),
+    "mamba of another width": mamba(intermediate_size=40),
     "mamba2": mamba2(),
     "mamba2 with biases, limited": mamba2(
         use_bias=True, use_conv_bias=False, time_step_limit=(0.0, 0.5), tie_word_embeddings=True

@@ -22,6 +22,7 @@ SUM_EPS = 1e-20
 def read(config: Config) -> LatentDecoder:
     config.fixed("scoring_func", "sigmoid")
     config.fixed("topk_method", "noaux_tc")
+    config.fixed("head_dim", config.integer("qk_rope_head_dim", 64))  # what rotates, here under this name too
     count = read_count(config, "n_routed_experts", 256, other="num_local_experts")
     d_ff = config.integer("moe_intermediate_size", 2048)
     normalised = config.flag("norm_topk_prob", True)
@@ -64,10 +65,10 @@ FAMILY = Family(
     tensors=tensors,
     config=to_config,
     heads={"DeepseekV3ForCausalLM": "tokens", "DeepseekV3Model": "none"},
-    # head_dim and qk_head_dim are set anew from the other sizes; the rest is about training and about layers that
-    # predict further ahead, which the forward leaves out.
+    # Nothing reads qk_head_dim; the rest is about training and about layers that predict further ahead, which the
+    # forward leaves out.
     inert=frozenset({
-        "head_dim", "qk_head_dim", "num_nextn_predict_layers", "num_mtp_layers", "output_router_logits", "ep_size",
+        "qk_head_dim", "num_nextn_predict_layers", "num_mtp_layers", "output_router_logits", "ep_size",
         "aux_loss_alpha", "seq_aux", "auto_map",
     }),
 )  # fmt: skip

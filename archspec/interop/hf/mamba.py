@@ -1,6 +1,6 @@
 """Mamba. Defaults: transformers 5.23 `models/mamba/configuration_mamba.py` MambaConfig.
 
-`intermediate_size` is written but always computed anew, from `expand`.
+A file's `intermediate_size` wins over `expand`, from which it is otherwise made.
 """
 
 from math import ceil
@@ -29,7 +29,7 @@ def _op(config: Config, d_model: int) -> dict[str, Any]:
     rank = config.get("time_step_rank", "auto")
     return {
         "type": "selective_scan",
-        "d_inner": config.integer("expand", 2) * d_model,
+        "d_inner": config.integer("intermediate_size", config.integer("expand", 2) * d_model),
         "d_state": config.integer("state_size", 16),
         "d_conv": config.integer("conv_kernel", 4),
         "dt_rank": ceil(d_model / 16) if rank == "auto" else config.integer("time_step_rank"),
@@ -52,7 +52,7 @@ def to_config(resolved: Resolved) -> dict[str, Any]:
     stack = resolved.stacks[resolved.output]
     op = operator(stack.bodies[stack.layers[0].body][0], SelectiveScan)
     return fields | {
-        "expand": state_space.expansion(op.d_inner, stack.d_model),
+        **({} if op.d_inner % stack.d_model else {"expand": op.d_inner // stack.d_model}),
         "intermediate_size": op.d_inner,
         "state_size": op.d_state,
         "conv_kernel": op.d_conv,
@@ -67,5 +67,5 @@ FAMILY = Family(
     tensors=tensors,
     config=to_config,
     heads={"MambaForCausalLM": "tokens", "MambaModel": "none"},
-    inert=state_space.INERT,
+    inert=state_space.INERT - {"intermediate_size"},
 )

@@ -1,0 +1,102 @@
+"""Fields that are called inert are read nowhere in transformers' forward, or only where it is said here why not."""
+
+import inspect
+import re
+
+import pytest
+import transformers
+
+from archspec.interop.hf import FAMILIES, family
+from archspec.interop.hf.inert import ALWAYS
+
+# Read by many models, for other things than what they compute.
+ANYWHERE = {
+    "_attn_implementation": "which kernel",
+    "attention_dropout": "training",
+    "attention_probs_dropout_prob": "training",
+    "activation_dropout": "training",
+    "attn_pdrop": "training",
+    "chunk_size_feed_forward": "the MLP in pieces, the same sum",
+    "chunk_size_lm_head": "the head in pieces, the same sum",
+    "classifier_dropout": "another head, training",
+    "decoder_layerdrop": "training",
+    "decoder_start_token_id": "shifts labels",
+    "dropout": "training",
+    "dropout_rate": "training",
+    "dtype": "casts",
+    "embd_pdrop": "training",
+    "encoder_layerdrop": "training",
+    "eos_token_id": "other heads pool at it",
+    "gradient_checkpointing": "training",
+    "hidden_dropout": "training",
+    "hidden_dropout_prob": "training",
+    "id2label": "other heads",
+    "init_std": "initialisers",
+    "initializer_factor": "initialisers",
+    "initializer_range": "initialisers",
+    "is_decoder": "in an example of the documentation",
+    "layerdrop": "training",
+    "num_labels": "other heads",
+    "output_attentions": "what is returned",
+    "output_hidden_states": "what is returned",
+    "output_router_logits": "what is returned",
+    "pad_token_id": "the row of a table that is not trained; where positions are counted over it, it is read",
+    "problem_type": "losses",
+    "resid_pdrop": "training",
+    "return_dict": "what is returned",
+    "router_aux_loss_coef": "losses",
+    "router_jitter_noise": "training",
+    "router_z_loss_coef": "losses",
+    "sep_token_id": "another head",
+    "summary_activation": "another head",
+    "summary_first_dropout": "another head",
+    "summary_last_dropout": "another head",
+    "summary_proj_to_labels": "another head",
+    "summary_type": "another head",
+    "summary_use_proj": "another head",
+    "use_cache": "what is returned",
+}
+HERE = {
+    "deepseek_v2": {"head_dim": "set anew by the configuration class"},
+    "minimax": {"block_size": "the sum in blocks"},
+    "switch_transformers": {"router_ignore_padding_tokens": "kept, and not used"},
+    "xlnet": {
+        **dict.fromkeys(["mem_len", "reuse_len", "use_mems_eval", "use_mems_train"], "memories that the caller gives"),
+        **dict.fromkeys(["start_n_top", "end_n_top"], "another head"),
+        "same_length": "only with attn_type uni, which is refused",
+    },
+    "reformer": {
+        "axial_norm_std": "initialisers",
+        **dict.fromkeys(["local_attention_probs_dropout_prob", "lsh_attention_probs_dropout_prob"], "training"),
+    },
+    "mamba": {
+        "residual_in_fp32": "precision of the stream",
+        **dict.fromkeys(["use_associative_scan", "use_mambapy"], "which kernel"),
+        **dict.fromkeys(
+            ["rescale_prenorm_residual", "time_step_floor", "time_step_init_scheme", "time_step_max", "time_step_min",
+             "time_step_scale"],
+            "initialisers",
+        ),
+    },
+    "mamba2": {
+        "residual_in_fp32": "precision of the stream",
+        "chunk_size": "the scan in pieces",
+        "time_step_rank": "kept, and not used",
+        **dict.fromkeys(
+            ["rescale_prenorm_residual", "time_step_floor", "time_step_max", "time_step_min"], "initialisers"
+        ),
+    },
+    "jamba": dict.fromkeys(["use_associative_scan", "use_mambapy", "use_mamba_kernels"], "which kernel"),
+    "bloom": dict.fromkeys(["pretraining_tp", "slow_but_exact"], "the same product in slices"),
+    "longformer": {"onnx_export": "the same chunks by other operators"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("model_type", FAMILIES)
+def test_no_model_reads_them(model_type: str) -> None:
+    importer = family(model_type)
+    theirs = next(getattr(transformers, name) for name in importer.heads if hasattr(transformers, name))
+    source = inspect.getsource(inspect.getmodule(theirs))
+    read = set(re.findall(r'config\.(\w+)|getattr\((?:self\.)?config, "(\w+)"', source))
+    found = {name for pair in read for name in pair if name} & (ALWAYS | importer.inert)
+    assert found <= set(ANYWHERE) | set(HERE.get(model_type, {}))
