@@ -134,6 +134,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "gate by channel": {"gate": {"type": "projected", "of": "channel", "rank": 3, "fn": "silu"}},
     "temperature": {"position": [{"type": "rope", "theta": 100}, {"type": "temperature", "floor": 4, "scale": 0.1}]},
     "no position": {"position": []},
+    "values turned": {"position": [{"type": "rope", "theta": 100, "rotates": ["q", "k", "v"]}]},
 }  # fmt: skip
 
 

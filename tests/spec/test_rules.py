@@ -58,6 +58,8 @@ CASES = [  # place, sound value, wrong value, where below the place, words
     (MLP, {**LSH, "buckets": 8}, {**LSH, "buckets": 7}, "buckets", "even"),
     (MLP, {"type": "hierarchical_attention", "n_heads": 4, "block": 4},
      {"type": "hierarchical_attention", "n_heads": 4, "block": 5}, "block", "even"),
+    (MLP, {"type": "hierarchical_attention", "n_heads": 4, "block": 4, "coarsest": 2},
+     {"type": "hierarchical_attention", "n_heads": 4, "block": 4, "coarsest": 6}, "coarsest", "power of two"),
     (MLP, nsa(4, 2, 4), nsa(5, 2, 4), "compress/block", "not a multiple of the stride"),
     (MLP, nsa(4, 2, 4), nsa(4, 2, 3), "select/block", "not a multiple of the stride"),
     (MLP, nsa(4, 2, 4), nsa(4, 2, 4, ahead=1), "window/ahead", "causal"),

@@ -7,8 +7,8 @@ learned rows of the network that makes them.
 from typing import Any
 
 from compiler.lower.context import Scope
-from compiler.lower.find import find
 from compiler.lower.pointwise import activation, linear
+from compiler.lower.turning import turned
 
 
 def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
@@ -17,7 +17,7 @@ def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
     q, k, v = (s.b.node("split_heads", flat[r], at=f"{at}.{r}.heads", heads=n) for r, n in heads.items())
     mask, scale = s.capture("attention_mask"), op.d_head**-0.5
     compressed, importance = _compressed(s, op, q, k, v, mask, home, at)
-    q, k = _turned(s, op, q, k, home, at)
+    q, k, v = turned(s, op.position, q, k, v, home, at)
     selected = s.b.node(
         "select_attention", q, k, v, importance, mask, at=f"{at}.selected", block=op.select.block,
         count=op.select.count, least_share=LEAST_SHARE, scale=scale, at_least=s.at_least["softmax"],
@@ -60,19 +60,6 @@ def _compressed(s: Scope, op: Any, q: str, k: str, v: str, mask: str, home: str,
         scale=op.d_head**-0.5, at_least=s.at_least["softmax"],
     )  # fmt: skip
     return y, f"{at}.importance"
-
-
-def _turned(s: Scope, op: Any, q: str, k: str, home: str, at: str) -> tuple[str, str]:
-    """q and k after every position term."""
-    for i, term in enumerate(op.position):
-        module = find("position", term.type)
-        if module is None:
-            s.refuse(f"position {term.type!r}", f"{at}/position/{i}")
-        q, k, _ = module.lower(s, term, q, k, f"{home}.{term.type}", f"{at}.{term.type}")
-    for term in op.position:
-        if finish := getattr(find("position", term.type), "finish", None):
-            q = finish(s, term, q, f"{home}.{term.type}", f"{at}.{term.type}")
-    return q, k
 
 
 def _gated(s: Scope, gate: Any, y: str, h: str, name: str, home: str, at: str) -> str:
