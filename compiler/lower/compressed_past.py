@@ -35,7 +35,7 @@ def begin(s: Scope, op: Any, keys: Any, h: str, home: str, at: str) -> None:
         **extent(keys),
     )  # fmt: skip
     made = s.b.nodes[-1].outputs
-    s.memory = {
+    s.memory |= {
         "slots": slots, "real": s.b.nodes[-2].outputs[1], "near": made[1], "number": made[2],
         "shift": shift if keys.align == "oldest" else "", "far": in_view(extent(keys)),
     }  # fmt: skip

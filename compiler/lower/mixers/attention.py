@@ -9,7 +9,7 @@ from compiler.lower.find import find
 from compiler.lower.masks import lowered, mask_inputs
 from compiler.lower.pointwise import activation, learned_gate, linear, norm, projected_gate
 from compiler.lower.position import rope
-from compiler.masks.facts import input_names
+from compiler.masks.facts import cache_limit, input_names, looks_ahead
 
 ALL = frozenset("qkv")
 
@@ -56,7 +56,7 @@ def heads(s: Scope, op: Any, h: str, mask: Any, home: str, at: str, own: frozens
     """project → qk_norm → position → softmax(q·k)·v: (B, H, S, d_value). `own`: projections under `<home>.own`."""
     source, key_mask, cross = _source(s, op, h)
     _check_pooled(s, op, mask, at)
-    s.memory = {}
+    s.memory = {"reach": _reach(s, op, mask)}
     if (keys := compressed_past.of(op)) is not None:
         compressed_past.begin(s, op, keys, h, home, at)
     homes = {role: f"{home}.own" if role in own else home for role in ALL}
@@ -104,12 +104,19 @@ def _positions(s: Scope, op: Any, q: str, k: str, home: str, at: str) -> tuple[s
             s.refuse("positions beside a key map", f"{at}/position/{i}")
         if s.stream_places.get(s.reading) and term.type not in ("relative_vectors", "relative_segments"):
             s.refuse(f"position {term.type!r} for queries that stand at given places", f"{at}/position/{i}")
-        q, k, more = module.lower(s, term, q, k, f"{home}.{term.type}", f"{at}.{term.type}")
+        q, k, more = module.lower(s, term, q, k, f"{home}.{_place(op, i)}", f"{at}.{_place(op, i)}")
         biases += more
-    for term in op.position:
+    for i, term in enumerate(op.position):
         if finish := getattr(find("position", term.type), "finish", None):
-            q = finish(s, term, q, f"{home}.{term.type}", f"{at}.{term.type}")
+            q = finish(s, term, q, f"{home}.{_place(op, i)}", f"{at}.{_place(op, i)}")
     return q, k, biases
+
+
+def _place(op: Any, i: int) -> str:
+    """The name of a position term in parameter paths: its type, numbered from the second of a type on."""
+    kind = op.position[i].type
+    earlier = sum(term.type == kind for term in op.position[:i])
+    return f"{kind}_{earlier + 1}" if earlier else str(kind)
 
 
 def _mapped(s: Scope, op: Any, k: str, v: str, key_mask: str, home: str, at: str) -> tuple[str, str, str]:
@@ -153,12 +160,19 @@ def _source(s: Scope, op: Any, h: str) -> tuple[str, str, bool]:
     return s.capture(op.source), s.capture(f"{op.source}.attention_mask"), True
 
 
+def _reach(s: Scope, op: Any, mask: Any) -> int | None:
+    """Queries see only keys from 0 to below so many tokens behind them; None where that is not known."""
+    if s.own or s.theirs or s.stream_places.get(s.reading) or op.source != "self" or op.empty_rows != "zeros":
+        return None
+    return None if looks_ahead(mask) else cache_limit(mask)
+
+
 def _check_pooled(s: Scope, op: Any, mask: Any, at: str) -> None:
     """Pooled rows have places, padding and segments of their own; refuse what asks for more."""
     if not (s.own or s.theirs):
         return
-    if op.key_map or op.own_projections or op.extra_keys or input_names(mask):
-        s.refuse("a key map, own projections, extra keys or masks that read inputs over pooled rows", at)
+    if op.key_map or op.own_projections or compressed_past.of(op) is not None or input_names(mask):
+        s.refuse("a key map, own projections, compressed keys or masks that read inputs over pooled rows", at)
     if s.own != s.theirs and mask["type"] != "full":
         s.refuse(f"the mask {mask['type']!r} between rows of different lengths", at)
     known = ("relative_vectors", "relative_segments", *(["rope"] if s.own == s.theirs else []))

@@ -28,7 +28,8 @@ def scores(s: Scope, term: Any, q: str, k: str, places: tuple[str, ...], home: s
     params = {"r": f"{path}.r.weight"} if sinusoid else {"table": f"{table}.weight"}
     params |= {role: f"{path}.{role}.weight" for role, name in (("v", "v_r"), ("s", "s")) if name in terms}
     fields = vectors.model_dump(mode="json", exclude_none=True, exclude={"weights", "norm"})
-    more: dict[str, Any] = {"far": s.memory["far"]} if places and s.memory else {}
+    far = s.memory.get("far" if places else "reach") if places or sinusoid else None
+    more: dict[str, Any] = {"far": far} if far else {}
     if s.own or s.theirs:
         more["spacing"] = [spacing(s.own), spacing(s.theirs)]
     if term.skip_first:

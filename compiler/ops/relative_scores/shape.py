@@ -44,12 +44,14 @@ class RelativeScores(Op):
     def flops(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> Flops:
         b, heads, s, d = (size(x, env) for x in inputs[0].shape)
         total = env["T"] if inputs[1].shape[2] == "S" else size(inputs[1].shape[2], env)
-        distances = self._distances(inputs, attrs, env)
-        n = 2 * b * heads * s * distances * d
+        distances, width = self._distances(inputs, attrs, env), attrs["width"]
+        n = 2 * b * heads * s * distances * d if {"q_r", "v_r"} & set(attrs["terms"]) else 0
+        if attrs["vectors"]["type"] == "sinusoid":
+            n += 2 * distances * heads * d * width
+            if "k_r" not in attrs["terms"]:  # few queries go through the projection first
+                n = min(n, 2 * b * heads * s * (d + distances) * width)
         if "k_r" in attrs["terms"]:
             n += 2 * b * heads * total * distances * d
-        if attrs["vectors"]["type"] == "sinusoid":
-            n += 2 * distances * heads * d * attrs["width"]
         return Flops(n, n)
 
     def inside(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> int:
@@ -60,9 +62,9 @@ class RelativeScores(Op):
     def _distances(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> int:
         if attrs["vectors"]["type"] == "table":
             return rows(attrs["vectors"]["distance"])
-        if attrs.get("far"):
-            return int(attrs["far"])
         total = env["T"] if inputs[1].shape[2] == "S" else size(inputs[1].shape[2], env)
+        if attrs.get("far"):
+            return int(attrs["far"]) if len(inputs) > 2 else min(int(attrs["far"]), total)
         strides = [stride for stride, _ in attrs.get("spacing") or [(1, 0), (1, 0)]]
         span = (size(inputs[0].shape[2], env) - 1) * strides[0] + (total - 1) * strides[1]
         return span // gcd(*strides) + 1

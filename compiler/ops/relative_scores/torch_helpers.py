@@ -17,6 +17,12 @@ def all_distances(i: Tensor, j: Tensor) -> tuple[Tensor, Tensor]:
     return low + torch.arange(len(i) + len(j) - 1, device=i.device), distance - low
 
 
+def near_distances(i: Tensor, j: Tensor, far: int) -> tuple[Tensor, Tensor]:
+    """The same for the distances from 0 to below `far` alone (R,): a pair further apart, or hidden, takes another's."""
+    count = min(far, len(j))
+    return torch.arange(count, device=i.device), (i[:, None] - j[None, :]).clamp(0, count - 1)
+
+
 def given_distances(i: Tensor, j: Tensor) -> tuple[Tensor, Tensor]:
     """The same for queries at i (B, S) and keys at j (B, K), any whole numbers: distances (R,), places (B, S, K)."""
     distance = i[:, :, None] - j[:, None, :]
@@ -59,6 +65,18 @@ def score_by_distance(x: Tensor, vectors: Tensor, place: Tensor) -> Tensor:
     """x (B, H, S, D) with the vector of each pair's distance: vectors (R, D) or (H, R, D), place ([B,] S, K)."""
     scores = x @ vectors.mT  # (B, H, S, R)
     return scores.gather(-1, (place if place.dim() == 2 else place[:, None]).expand(*scores.shape[:2], -1, -1))
+
+
+def score_by_wave(x: Tensor, weight: Tensor, waves: Tensor, place: Tensor) -> Tensor:
+    """x (B, H, S, D) with the projected wave of each pair's distance: weight (H·D, W), waves (R, W), place ([B,] S, K).
+
+    Few rows go through the weights first, which is less than projecting every distance; the sums are the same.
+    """
+    (b, heads, new, d), (count, width) = x.shape, waves.shape
+    weight = weight.unflatten(0, (heads, d))  # (H, D, W)
+    if b * new * (d * width + count * width - count * d) < count * width * d:
+        return score_by_distance(x @ weight, waves, place)  # (B, H, S, W)
+    return score_by_distance(x, (weight @ waves.mT).mT, place)  # (H, R, D)
 
 
 def number_by_distance(numbers: Tensor, place: Tensor) -> Tensor:

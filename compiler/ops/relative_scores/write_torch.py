@@ -13,15 +13,21 @@ def write(w: Writer, node: Node) -> None:
         raise NotImplementedError("scores of keys with vectors by distance in a model that steps")
     q, heads = w.read(node, 0), int(w.type(node.inputs[0]).shape[1])
     w.helper("score_by_distance")
+    wave = ""
     if vectors["type"] == "table":
         place, found = _rows(w, node), w.param(node, "table")
     else:
-        place, found = waves(w, node, heads)
+        place, wave = waves(w, node)
+        found = f"heads_of(F.linear({wave}, {w.param(node, 'r')}), {heads})"
     query = [q] if "q_r" in terms else []
     if "v_r" in terms:
         query.append(f"{w.param(node, 'v')}[:, None]" + ("" if query else f".expand_as({q})"))
     parts = [f"score_by_distance({' + '.join(query)}, {found}, {place})"] if query else []
+    if query and wave and "k_r" not in terms:
+        w.helper("score_by_wave")
+        parts = [f"score_by_wave({' + '.join(query)}, {w.param(node, 'r')}, {wave}, {place})"]
     if "k_r" in terms:
+        w.helper("heads_of")
         k, groups = w.read(node, 1), heads // int(w.type(node.inputs[1]).shape[1])
         keys = f"{k}.repeat_interleave({groups}, 1)" if groups > 1 else k
         parts.append(f"score_by_distance({keys}, {found}, {place}.mT).mT")
@@ -81,29 +87,28 @@ def _rows(w: Writer, node: Node) -> str:
     return w.once("buckets", row_of(w, distance, "({1}[:, None, :] - {0}[:, :, None])"), *node.inputs[2:])
 
 
-def waves(w: Writer, node: Node, heads: int) -> tuple[str, str]:
-    """Variable of each pair's place, expression of the projected waves (H, R, D)."""
-    vectors, width = node.attrs["vectors"], node.attrs["width"]
-    for name in ("waves", "heads_of"):
-        w.helper(name)
+def waves(w: Writer, node: Node) -> tuple[str, str]:
+    """Variable of each pair's place, expression of the waves of all distances (R, width)."""
+    vectors, width, far = node.attrs["vectors"], node.attrs["width"], w.attr(node, "far")
+    w.helper("waves")
     here = ""
     if spacing := w.attr(node, "spacing"):
         each, place, here = spaced(w, node, spacing)
     elif seen := in_view(w, node):
-        far = node.attrs["far"]
         each = w.once("distances", f"torch.arange({far}, device={{0}}.device)", w.stream)
         place = w.once("places", f"{seen}.clamp(0, {far - 1})", w.stream)
     else:
         if len(node.inputs) > 2:
             w.helper("given_distances")
             pairs = w.once("distances", "given_distances({0}, {1})", *node.inputs[2:])
-        elif w.steps:
-            w.helper("all_distances")
-            span = span_of(w, node)
-            pairs = w.once("distances", f"all_distances({span}.i, {span}.j)")
         else:
-            w.helper("all_distances")
-            pairs = w.once("distances", "all_distances(*[torch.arange({0}.shape[1], device={0}.device)] * 2)", w.stream)
+            name, fields = ("near_distances", f", {far}") if far else ("all_distances", "")
+            w.helper(name)
+            rows, inputs = "*[torch.arange({0}.shape[1], device={0}.device)] * 2", [w.stream]
+            if w.steps:
+                span = span_of(w, node)
+                rows, inputs = f"{span}.i, {span}.j", []
+            pairs = w.once("distances", f"{name}({rows}{fields})", *inputs)
         each, place = f"{pairs}[0]", f"{pairs}[1]"
     inverse = w.buffer("wave", repr(inverse_frequencies({**vectors, "width": width})))
     more = f", clamp={vectors['clamp']!r}" if vectors.get("clamp") is not None else ""
@@ -112,4 +117,4 @@ def waves(w: Writer, node: Node, heads: int) -> tuple[str, str]:
         wave = f"waves({each}, {w.once(inverse, f'self.{inverse}')}, {here}{more})"
     else:
         wave = w.once("waves", f"waves({each}, self.{inverse}, {{0}}{more})", w.stream)
-    return place, f"heads_of(F.linear({wave}, {w.param(node, 'r')}), {heads})"
+    return place, wave
