@@ -65,7 +65,8 @@ def _stream(s: Scope, op: Any, keys: Any, home: str, at: str, extra: Extra) -> N
         s.refuse("keys of a stream beside positions or under a mask", at)
     own = keys.name in s.before
     x = s.before[keys.name] if own else s.capture(keys.name)
-    mask = s.capture("attention_mask" if own else f"{keys.name}.attention_mask")
+    pooled = s.pooled.get(keys.name, ()) if own else ()
+    mask = s.capture_of("attention_mask" if own else f"{keys.name}.attention_mask", pooled)
     if keys.norm is not None:
         x = norm(s, keys.norm, x, f"{home}.{keys.name}_norm", f"{at}.{keys.name}.norm")
     made = []

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from archspec.errors import InputError
 from compiler.lower.context import Poolings, Scope
 
 
@@ -28,7 +29,11 @@ def undone(s: Scope, pooled: Poolings, factor: int, keep_first: bool) -> Pooling
     while left and times < factor and left[-1][1] == keep_first:
         times, left = times * left[-1][0], left[:-1]
     if times != factor:
-        s.refuse(f"rows repeated {factor} times that were not pooled just so before", f"/stacks/{s.stack}")
+        told = ", ".join(f"{stride}{', the first row kept' if kept else ''}" for stride, kept in pooled) or "none"
+        raise InputError(
+            f"repeat takes back the last poolings, whose strides must make up its factor {factor}; found: {told}",
+            source=s.spec_name, path=f"/stacks/{s.stack}",
+        )  # fmt: skip
     return left
 
 

@@ -111,12 +111,69 @@ def test_pooled_output() -> None:
     torch.testing.assert_close(padded, meaning(program, weights, {"input_ids": tokens[:, :6]}))
 
 
+OVER_POOLED: dict[str, dict[str, Any]] = {
+    "a sink": {"extra_keys": ["sink"]},
+    "learned keys": {"extra_keys": [{"type": "learned", "count": 2}]},
+    "keys of the wider stream": {"extra_keys": [{"type": "stream", "name": "kept"}]},
+    "other rows as keys": {"source": "kept"},
+    "segments": {"position": ["relative_segments"]},
+    "distances, no first row apart": {"position": [
+        {"type": "relative_vectors", "vectors": {"type": "sinusoid", "clamp": 5}, "terms": ["q_r", "v_r"],
+         "projection": "own"}]},
+    "by head": {"mask": {"type": "by_head", "of": ["full", "causal"]}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("inside", [False, True])
+@pytest.mark.parametrize("form", OVER_POOLED)
+def test_attention_over_pooled_rows(form: str, inside: bool, tmp_path: Path) -> None:
+    """In the layer that pools, and in one of its own."""
+    op = {"op": {"type": "attention", "n_heads": 2, **OVER_POOLED[form]}, "pre_norm": "rms"}
+    pool, layers = ([KEEP, POOL, op], ["main", "pool"]) if inside else ([KEEP, POOL], ["main", "pool", "own"])
+    document = encoder([*layers, "back", "main"], pool=pool, own=[op], back=BACK)
+    if inside:
+        del document["stacks"]["decoder"]["blocks"]["own"]
+    program = lower(resolve(load_spec(document)))
+    weights = {path: weight.float() for path, weight in drawn(program).items()}
+    mask, types = torch.ones(2, 13, dtype=torch.long), torch.zeros(2, 13, dtype=torch.long)
+    mask[1, -4:], types[:, 5:] = 0, 1
+    inputs = {"input_ids": ids(2, 13), "attention_mask": mask}
+    inputs |= {"token_type_ids": types} if form == "segments" else {}
+    expected = meaning(program, weights, inputs)
+    everywhere(program, weights, inputs, expected, tmp_path, steps=False, valid=mask.bool())
+
+
+def test_a_pooled_encoder_is_looked_at(tmp_path: Path) -> None:
+    """A decoder sees the pooled rows of another stack, and which of them are real."""
+    document = spec(attention={"position": []}, layers=["main"])
+    tokens = {"type": "tokens", "name": "source_ids"}
+    attend = {"op": {"type": "attention", "n_heads": 2}, "pre_norm": "rms"}
+    document["stacks"] = {
+        "encoder": {"d_model": 16, "input": {"name": "source", "sum": [tokens]},
+                    "blocks": {"main": [attend, POOL]}, "layers": [{"repeat": 2, "of": ["main"]}]},
+        **document["stacks"],
+    }  # fmt: skip
+    look = {"op": {"type": "attention", "n_heads": 2, "source": "encoder"}, "pre_norm": "rms"}
+    document["stacks"]["decoder"]["blocks"]["main"].append(look)
+    program = lower(resolve(load_spec(document)))
+    weights = {path: weight.float() for path, weight in drawn(program).items()}
+    source, mask = ids(2, 20, seed=1), torch.ones(2, 20, dtype=torch.long)
+    mask[1, 9:] = 0
+    inputs = {"input_ids": ids(2, 7), "source_ids": source, "source_ids_mask": mask}
+    expected = meaning(program, weights, inputs)
+    # Whole groups of nine rows: what is padding does not matter.
+    alone = meaning(program, weights, {"input_ids": inputs["input_ids"][1:], "source_ids": source[1:, :9]})
+    torch.testing.assert_close(expected[1:], alone)
+    names = [name for name in program.main.inputs if name in ("source_ids", "source_ids_mask", "source_attention_mask")]
+    assert "source_ids" in names
+
+
 ATTEND: dict[str, Any] = {"op": {"type": "attention", "n_heads": 2, "source": "kept"}}
 REFUSED: dict[str, tuple[list[Any], str]] = {
-    "not pooled before": ([{"resample": {"type": "repeat", "factor": 2}}], "repeated 2 times that were not pooled"),
-    "another factor": ([POOL, {"resample": {"type": "repeat", "factor": 2}}], "repeated 2 times that were not pooled"),
+    "not pooled before": ([{"resample": {"type": "repeat", "factor": 2}}], "make up its factor 2"),
+    "another factor": ([POOL, {"resample": {"type": "repeat", "factor": 2}}], "make up its factor 2"),
     "the first apart": (
-        [POOL, {"resample": {"type": "repeat", "factor": 3, "keep_first": True}}], "3 times that were not pooled"
+        [POOL, {"resample": {"type": "repeat", "factor": 3, "keep_first": True}}], "make up its factor 3"
     ),
     "other rows": ([KEEP, POOL, {"read": "kept", "op": "identity"}], "adds to rows of another length"),
     "joined": ([KEEP, POOL, {"read": {"sum": ["x", "kept"]}, "op": "identity"}], "streams of different lengths"),
@@ -146,7 +203,8 @@ def test_cost_is_of_pooled_rows() -> None:
         return 2 * (
             products
             + 2 * queries * keys * inner  # content scores and values
-            + distances * d * inner + queries * distances * inner  # waves, and queries with them
+            # waves projected and queries with them, or queries projected and waves with them
+            + min(distances * d * inner + queries * distances * inner, heads * queries * (width + distances) * d)
             + 2 * queries * inner  # segments
         )  # fmt: skip
 
