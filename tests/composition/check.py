@@ -47,7 +47,7 @@ def inputs(program: Program) -> dict[str, Tensor]:
     draw = torch.Generator().manual_seed(3)
     given: dict[str, Tensor] = {}
     for name, type_ in program.main.inputs.items():
-        shape = tuple(5 if isinstance(d, str) and d.startswith("S_") else SIZES.get(str(d), d) for d in type_.shape)
+        shape = tuple(5 if str(d).startswith("S_") else int(SIZES.get(str(d), d)) for d in type_.shape)
         if program.optional.get(name) == "ones":
             given[name] = torch.ones(shape, dtype=torch.bool)
             given[name][1, :2] = False

@@ -167,7 +167,7 @@ def _options(annotation: Any) -> list[type[Node]]:
     return [cls for cls in choice.options(get_args(annotation)[0]).values() if cls not in NOT_DRAWN]
 
 
-MASK = next(m for m in masks.Mask.__metadata__ if isinstance(m, Choice))
+MASK = next(m for m in masks.Mask.__metadata__ if isinstance(m, Choice))  # type: ignore[attr-defined]
 OPS = _options(steps.Op)
 CHANNEL_MIXERS = [cls for cls in OPS if cls.__module__.endswith(".mlp")]
 TOKEN_MIXERS = [cls for cls in OPS if cls not in CHANNEL_MIXERS]

@@ -128,7 +128,7 @@ CASES: list[tuple[str, dict[str, TensorType], dict[str, Any]]] = [
     ("repeat_heads", {"x": HEADS}, {"times": 3}), ("layer_norm", {"x": X}, {"eps": 0.1, "groups": 3}),
     ("learned_gate", {"x": X}, {}), ("learned_gate", {"x": X}, {"function": "sigmoid", "of": "channel"}),
     ("lerp", {"x": X, "previous": X}, {}), ("shift", {"x": X}, {}), ("wkv", {"k": X, "v": X}, FP32),
-    ("mask_rows", {"x": X, "mask": MASK}, {}), ("mask_rows", {"x": HEADS, "mask": MASK}, {}),
+    ("mask_rows", {"x": X, "mask": MASK}, {"fill": -3.0}), ("mask_rows", {"x": X, "mask": MASK}, {}), ("mask_rows", {"x": HEADS, "mask": MASK}, {}),
     ("log_decay", {"x": X}, {"function": "sigmoid", "divide": 16}),
     ("log_decay", {"x": X}, {"function": "exp_softplus"}),
     *(("random_features", {"x": HEADS}, {"features": 5, "eps": 0.1, "keys": keys}) for keys in (False, True)),

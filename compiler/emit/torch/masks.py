@@ -115,5 +115,5 @@ def _rows(rows: Mask, at: str, total: str) -> str:
                 return f"({at} // {block} > ({total} - 1) // {block} - {rows['count']})"
             return f"({at} >= {total} - {rows['count']})"
         case "at":
-            return " | ".join(f"({at} == {p if p >= 0 else f'{total} - {-p}'})" for p in rows["positions"])
+            return "(" + " | ".join(f"({at} == {p if p >= 0 else f'{total} - {-p}'})" for p in rows["positions"]) + ")"
     raise NotImplementedError(f"rows {rows['type']!r}")

@@ -3,12 +3,12 @@
 from typing import Any
 
 from compiler.lower.context import Scope
-from compiler.lower.mixers.wkv import mix
+from compiler.lower.mixers.wkv import before, mix
 from compiler.lower.pointwise import activation, linear
 
 
 def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
-    previous = s.b.node("shift", h, at=f"{at}.previous")
+    previous = before(s, h, at)
     up = linear(s, mix(s, h, previous, "up", home, at), op.d_ff, f"{home}.up", f"{at}.up", False)
     gate = linear(s, mix(s, h, previous, "gate", home, at), s.d_model, f"{home}.gate", f"{at}.gate", False)
     down = linear(s, activation(s, op.activation, up, f"{at}.act"), s.d_model, f"{home}.down", f"{at}.down", False)

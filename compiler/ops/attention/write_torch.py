@@ -88,12 +88,13 @@ def padding(w: Writer, key_mask: str) -> str:
     return w.once("mask", "padding_mask({1}, {0})", w.stream, key_mask)
 
 
-def core(w: Writer, node: Node, q: str, k: str, v: str, mask: str, causal: str) -> str:
-    """The attention call."""
+def core(w: Writer, node: Node, q: str, k: str, v: str, mask: str, causal: str, bias: str = "") -> str:
+    """The attention call. bias: what is added to the scores before a softcap."""
     scale, cap = float(node.attrs["scale"]), w.attr(node, "softcap")
     if cap:
         w.helper("attend_capped", f"{RUNTIME}.attention")
-        return f"attend_capped({q}, {k}, {v}, {mask}, {causal}, {scale!r}, {float(cap)!r})"
+        more = f", {bias}" if bias else ""
+        return f"attend_capped({q}, {k}, {v}, {mask}, {causal}, {scale!r}, {float(cap)!r}{more})"
     w.helper("attend", f"{RUNTIME}.attention")
     return f"attend({q}, {k}, {v}, {mask}, {causal}, {scale!r})"
 
@@ -115,11 +116,15 @@ def write(w: Writer, node: Node) -> None:
     mask, causal = narrowed(w, node, (q, k), node.inputs[3], named, (span, mask, causal))
     first, at, scale = 4 + len(names), w.attr(node, "bias_at"), float(node.attrs["scale"])
     biases = [w.variable(value) for value in node.inputs[first : first + len(at)]]
+    capped: list[str] = []  # a cap bounds the scores with what is added to them, and then the mask hides
     for bias, where in zip(biases, at, strict=True):
         if where == "extra":
             continue
         if where == "before_scale" and scale != 1:
             bias = f"{bias} * {scale!r}"
+        if w.attr(node, "softcap"):
+            capped.append(bias)
+            continue
         name = w.local("mask")
         w.helper("add_bias", f"{RUNTIME}.attention")
         w.line(f"{name} = add_bias({mask}, {causal}, {bias})")
@@ -127,7 +132,9 @@ def write(w: Writer, node: Node) -> None:
     if w.attr(node, "extra") or w.attr(node, "sink"):
         k, v, mask = more_keys(w, node, first + len(at), (q, k, v, mask, causal), past)
         causal = "False"
-    w.set(node, core(w, node, q, k, v, mask, causal), keeps=0)
+        if capped:
+            raise NotImplementedError("a bias on capped scores beside extra keys")
+    w.set(node, core(w, node, q, k, v, mask, causal, " + ".join(capped)), keeps=0)
 
 
 def more_keys(w: Writer, node: Node, first: int, given: tuple[str, ...], past: list[str]) -> tuple[str, str, str]:

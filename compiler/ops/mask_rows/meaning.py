@@ -1,5 +1,6 @@
 """Reference meaning of `mask_rows`."""
 
+import torch
 from torch import Tensor
 
 from compiler.ops.base import Attrs
@@ -8,5 +9,5 @@ from compiler.ops.context import Context
 
 def run(inputs: list[Tensor], params: dict[str, Tensor], attrs: Attrs, ctx: Context) -> tuple[Tensor, ...]:
     x, mask = inputs
-    keep = mask.to(x.dtype)
-    return (x * (keep[:, :, None] if x.dim() == 3 else keep[:, None, :, None]),)
+    keep = mask.bool()
+    return (torch.where(keep[:, :, None] if x.dim() == 3 else keep[:, None, :, None], x, float(attrs.get("fill", 0))),)

@@ -1,4 +1,4 @@
-"""Padded rows set to zero, so that no scan or convolution carries them on.
+"""Padded rows set to `fill`, so that no scan or convolution carries them on: zero, or a logarithm of next to nothing.
 
 x (B, S, W) or (B, H, S, D), mask (B, T)."""
 
@@ -7,6 +7,7 @@ from compiler.ops.base import Op
 
 class MaskRows(Op):
     name = "mask_rows"
+    fields = {"fill": 0}
     n_inputs = (2, 2)
 
 

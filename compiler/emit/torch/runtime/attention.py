@@ -117,13 +117,20 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, s
 
 
 def attend_capped(
-    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, scale: float, cap: float
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    mask: Tensor | None,
+    causal: bool,
+    scale: float,
+    cap: float,
+    bias: Tensor | float = 0.0,
 ) -> Tensor:
-    """The same with scores cap · tanh(scores / cap) before the mask; a row that sees nothing gives zeros."""
+    """The same with scores cap · tanh((scores + bias) / cap) before the mask; a row that sees nothing gives zeros."""
     groups = q.shape[1] // k.shape[1]
     k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
     scores = q @ k.transpose(2, 3) * scale  # (B, H, S, K)
-    scores = torch.tanh(scores / cap) * cap
+    scores = torch.tanh((scores + bias) / cap) * cap
     if causal:
         hidden = torch.ones(scores.shape[2:], dtype=torch.bool, device=q.device).triu(1)
         scores = scores.masked_fill(hidden, float("-inf"))
