@@ -146,26 +146,30 @@ def test_attention_over_pooled_rows(form: str, inside: bool, tmp_path: Path) -> 
 def test_a_pooled_encoder_is_looked_at(tmp_path: Path) -> None:
     """A decoder sees the pooled rows of another stack, and which of them are real."""
     document = spec(attention={"position": []}, layers=["main"])
-    tokens = {"type": "tokens", "name": "source_ids"}
     attend = {"op": {"type": "attention", "n_heads": 2}, "pre_norm": "rms"}
     document["stacks"] = {
-        "encoder": {"d_model": 16, "input": {"name": "source", "sum": [tokens]},
+        "encoder": {"d_model": 16, "input": {"sum": ["tokens"]},
                     "blocks": {"main": [attend, POOL]}, "layers": [{"repeat": 2, "of": ["main"]}]},
         **document["stacks"],
     }  # fmt: skip
+    document["stacks"]["decoder"]["input"] = {
+        "name": "target",
+        "sum": [{"type": "tokens", "name": "decoder_input_ids"}],
+    }
     look = {"op": {"type": "attention", "n_heads": 2, "source": "encoder"}, "pre_norm": "rms"}
     document["stacks"]["decoder"]["blocks"]["main"].append(look)
     program = lower(resolve(load_spec(document)))
     weights = {path: weight.float() for path, weight in drawn(program).items()}
     source, mask = ids(2, 20, seed=1), torch.ones(2, 20, dtype=torch.long)
     mask[1, 9:] = 0
-    inputs = {"input_ids": ids(2, 7), "source_ids": source, "source_ids_mask": mask}
+    inputs = {"input_ids": source, "attention_mask": mask, "decoder_input_ids": ids(2, 7)}
     expected = meaning(program, weights, inputs)
     # Whole groups of nine rows: what is padding does not matter.
-    alone = meaning(program, weights, {"input_ids": inputs["input_ids"][1:], "source_ids": source[1:, :9]})
+    alone = meaning(
+        program, weights, {"input_ids": source[1:, :9], "decoder_input_ids": inputs["decoder_input_ids"][1:]}
+    )
     torch.testing.assert_close(expected[1:], alone)
-    names = [name for name in program.main.inputs if name in ("source_ids", "source_ids_mask", "source_attention_mask")]
-    assert "source_ids" in names
+    everywhere(program, weights, inputs, expected, tmp_path)
 
 
 ATTEND: dict[str, Any] = {"op": {"type": "attention", "n_heads": 2, "source": "kept"}}
