@@ -1,10 +1,13 @@
-"""Parameters of a reference, counted from its tensors, and those that one token uses, by what its gradient reaches."""
+"""A reference's parameters, counted from its tensors; those that one token uses, by what its gradient reaches; and its
+operations, by torch's counter."""
 
 import re
 from collections.abc import Callable, Collection
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from archspec.spec import Resolved
 from compiler.cost.report import cost
@@ -43,3 +46,14 @@ def counts(spec: Resolved, model: nn.Module, one_token: Callable[[], Tensor], un
     total = sum(x.numel() for x in parameters(model, unread).values())
     assert (ours.total, ours.stored) == (total, total)
     assert ours.active == used(model, one_token, unread) < ours.total
+
+
+@torch.no_grad()
+def operations(spec: Resolved, model: Any, **inputs: Tensor) -> None:
+    """The forward's operations are those of every matrix product that the reference executes, experts one by one."""
+    model.set_experts_implementation("eager")
+    model.set_attn_implementation("eager")
+    with FlopCounterMode(display=False) as counter:
+        model(**inputs, use_cache=False)
+    batch, length = inputs["input_ids"].shape
+    assert cost(spec, context=length, batch=batch).flops.prefill == counter.get_total_flops()

@@ -14,7 +14,7 @@ from compiler import ops
 from compiler.lower.program import lower
 from compiler.ops.context import Context
 from tests.emit_torch.packages import spec
-from tests.parity.counting import counts
+from tests.parity.counting import counts, operations
 from tests.parity.emitted import emitted_gap, meant
 from tests.parity.models import VOCAB, ids, redraw
 from tests.parity.targets import everywhere
@@ -71,6 +71,7 @@ def test_gpt_oss_is_transformers_gpt_oss(tmp_path: Path) -> None:
     inputs["attention_mask"][0, :5] = 0
     everywhere(program, weights, inputs, model(**inputs).logits, tmp_path, valid=inputs["attention_mask"].bool())
     counts(resolved, model, lambda: model(input_ids=ids(1, 1)).logits)
+    operations(resolved, model, input_ids=ids(2, 48))
 
 
 BUCKETS = {"type": "relative_bias", "distance": {"type": "log_buckets", "buckets": 8, "max": 20, "sides": 1}}

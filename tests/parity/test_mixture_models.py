@@ -12,7 +12,7 @@ from transformers.models.deepseek_ocr2.configuration_deepseek_ocr2 import Deepse
 from transformers.models.deepseek_ocr2.modeling_deepseek_ocr2 import DeepseekOcr2TextModel
 
 from compiler.lower.program import lower
-from tests.parity.counting import counts
+from tests.parity.counting import counts, operations
 from tests.parity.models import VOCAB, ids, redraw
 from tests.parity.targets import everywhere, meaning
 from tests.zoo import renaming as r
@@ -55,6 +55,7 @@ def test_deepseek_moe(scale: float, tmp_path: Path) -> None:
     expected = model(**inputs, use_cache=False).last_hidden_state
     everywhere(program, weights, inputs, expected, tmp_path, valid=inputs["attention_mask"].bool())
     counts(spec, model, lambda: model(ids(1, 1), use_cache=False).last_hidden_state)
+    operations(spec, model, input_ids=ids(2, 48))
 
 
 def yarn(dims: int, theta: float, factor: float, length: int, fast: float = 32, slow: float = 1) -> list[float]:
@@ -116,13 +117,14 @@ def test_deepseek_v2_with_yarn(name: str, numbers: dict[str, Any], tmp_path: Pat
     expected = model(**inputs, use_cache=False).logits
     everywhere(program, weights, inputs, expected, tmp_path, valid=inputs["attention_mask"].bool())
     counts(spec, model, lambda: model(ids(1, 1), use_cache=False).logits)
+    operations(spec, model, input_ids=ids(2, 48))
     unscaled = lower(shrunk(name, {"decoder": ONE_DENSE}, {**sizes, "scaling": DROP}))
     assert float((meaning(unscaled, weights, inputs) - expected)[inputs["attention_mask"].bool()].abs().max()) > 1e-2
 
 
 @pytest.mark.parametrize("name", ["mixtral-8x7b", "qwen1.5-moe-a2.7b", "qwen3-30b-a3b", "deepseek-v3"])
 @torch.no_grad()
-def test_other_mixtures_padded_and_counted(name: str, tmp_path: Path) -> None:
+def test_other_mixtures(name: str, tmp_path: Path) -> None:
     case, inputs = CASES[name], padded()
     model, spec = model_of(case), shrunk(name, {"decoder": case.layers}, case.sizes)
     program = lower(spec)
@@ -130,3 +132,4 @@ def test_other_mixtures_padded_and_counted(name: str, tmp_path: Path) -> None:
     expected = model(**inputs, use_cache=False).logits
     everywhere(program, weights, inputs, expected, tmp_path, valid=inputs["attention_mask"].bool())
     counts(spec, model, lambda: model(ids(1, 1), use_cache=False).logits)
+    operations(spec, model, input_ids=ids(2, 48))
