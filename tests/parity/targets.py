@@ -12,6 +12,10 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from archspec.spec.tree import Precision
+from compiler.cost.formats import Storage
+from compiler.cost.sites import environment, sites
+from compiler.cost.state import count
 from compiler.ir.program import Program
 from compiler.verify.interpreter import interpret
 from tests.emit_onnx.exact import emitted as onnx_package
@@ -76,6 +80,8 @@ def everywhere(
     first, *others = inputs
     near(model(inputs[first], **{name: inputs[name] for name in others}), expected, valid)
     assert hasattr(type(model), "caches") == steps
+    if steps:
+        exact_state(program, model, inputs)
     for sizes in SIZES if steps else ():
         near(stepped(model, inputs, sizes), expected, valid)
     for runtime in runtimes:
@@ -87,13 +93,30 @@ def everywhere(
             near(package.stepped(inputs, ends), expected, valid)
 
 
-def stepped(model: Any, inputs: Mapping[str, Tensor], sizes: Iterable[int]) -> Tensor:
-    """The torch package's output, put together from steps of these sizes."""
+def exact_state(program: Program, model: Any, inputs: Mapping[str, Tensor]) -> None:
+    """What the cost model says a state holds is what the package's state holds, to the byte."""
+    state, cut = fresh(model, inputs)
+    batch, length = next(iter(cut.values())).shape[:2]
+    source = next((x.shape[1] for x in inputs.values() if x.dim() > 1), length)
+    held = sum(x.numel() * x.element_size() for kept in (state.caches, state.held) for layer in kept for x in layer)
+    storage = Storage(Precision(weights="fp32", activations="fp32", cache="fp32"))
+    counted = count(sites(program), environment(program, batch, length, length, source), storage, True)
+    assert held == counted.at_context * batch, (held, counted)
+
+
+def fresh(model: Any, inputs: Mapping[str, Tensor]) -> tuple[Any, dict[str, Tensor]]:
+    """An empty state, its sources encoded, and the inputs that its steps take, of which the first are the rows."""
     sources = {name: x for name, x in inputs.items() if hasattr(model, "encode") and "decoder" not in name}
     cut = {name.removeprefix("decoder_"): x for name, x in inputs.items() if name not in sources}
+    batch, length = next(iter(cut.values())).shape[:2]
+    return model.new_state(batch, length, *([model.encode(**sources)] if sources else [])), cut
+
+
+def stepped(model: Any, inputs: Mapping[str, Tensor], sizes: Iterable[int]) -> Tensor:
+    """The torch package's output, put together from steps of these sizes."""
+    state, cut = fresh(model, inputs)
     first, *others = cut
     tokens, out = cut[first], []
-    state = model.new_state(*tokens.shape[:2], *([model.encode(**sources)] if sources else []))
     for part in cuts(tokens.shape[1], sizes):
         y, state = model.step(tokens[:, part], state, **{name: cut[name][:, part] for name in others})
         out.append(y)
