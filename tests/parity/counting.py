@@ -51,7 +51,8 @@ def counts(spec: Resolved, model: nn.Module, one_token: Callable[[], Tensor], un
 @torch.no_grad()
 def operations(spec: Resolved, model: Any, **inputs: Tensor) -> None:
     """The forward's operations are those of every matrix product that the reference executes, experts one by one."""
-    model.set_experts_implementation("eager")
+    if hasattr(model, "set_experts_implementation"):
+        model.set_experts_implementation("eager")
     model.set_attn_implementation("eager")
     with FlopCounterMode(display=False) as counter:
         model(**inputs, use_cache=False)

@@ -12,8 +12,9 @@ from archspec.spec import load_spec, resolve
 from compiler import ops
 from compiler.lower.program import lower
 from compiler.ops.context import Context
+from tests.emit_torch.exact import compiled_steps, drawn, emitted
 from tests.emit_torch.packages import spec
-from tests.parity.counting import counts
+from tests.parity.counting import counts, operations
 from tests.parity.emitted import emitted_gap, meant
 from tests.parity.models import VOCAB, ids, redraw
 from tests.parity.pairs import both_everywhere
@@ -149,8 +150,7 @@ SWITCH: r.Table = {
 @pytest.mark.parametrize("padded", [False, True])
 @torch.no_grad()
 def test_switch_is_transformers_switch(padded: bool, tmp_path: Path) -> None:
-    """Four places for some twenty tokens, padding among them: many find none. The decoder counts on from step to step.
-    """
+    """Four places for some twenty tokens, padding among them: many find none. The decoder counts on from step to step."""
     sizes: Any = {
         "vocab_size": VOCAB, "d_model": 32, "d_kv": 12, "d_ff": 48, "num_layers": 2, "num_decoder_layers": 2,
         "num_heads": 4, "num_experts": 4, "expert_capacity": 4, "num_sparse_encoder_layers": 1,
@@ -170,7 +170,17 @@ def test_switch_is_transformers_switch(padded: bool, tmp_path: Path) -> None:
     weights = r.renamed(program.parameter_paths(), model.state_dict(), SWITCH)
     expected = model(**inputs).logits
     both_everywhere(program, weights, inputs, expected, tmp_path)
-    roomy = lower(shrunk("switch-base-8", layers, {**ours, "per_expert": 64}))
-    assert float((meaning(roomy, weights, inputs) - expected).abs().max()) > 1e-2
+    roomy = shrunk("switch-base-8", layers, {**ours, "per_expert": 64})
+    assert float((meaning(lower(roomy), weights, inputs) - expected).abs().max()) > 1e-2
     one = {"input_ids": ids(1, 1), "decoder_input_ids": ids(1, 1, seed=1)}
     counts(spec, model, lambda: model(**one).logits)
+    for module in model.modules():  # operations are counted as if all choices found a place
+        if hasattr(module, "expert_capacity"):
+            module.expert_capacity = 64
+    operations(roomy, model, input_ids=ids(2, 48), decoder_input_ids=ids(2, 48, seed=1))
+
+
+def test_places_in_a_compiled_step(tmp_path: Path) -> None:
+    """The counters are part of the state, so one compiled step goes for all tokens."""
+    program = lower(resolve(load_spec(mixture({"top_k": 1, "capacity": TOKENS}))))
+    compiled_steps(emitted(program, drawn(program), tmp_path), ids(1, 9))

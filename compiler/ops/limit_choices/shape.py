@@ -5,7 +5,8 @@
 {per_expert}, "factor" {factor, min} (max(min, factor·tokens/experts), at most all tokens; GShard, arXiv 2006.16668),
 "fraction" {fraction} (of the tokens, rounded up). `over` "sequence" or "batch": the tokens that compete, padding too. A
 dropped choice keeps its index and has weight 0. `share`: the weights left over are divided by their sum + `share`
-(NLLB, arXiv 2207.04672, in fairseq's code); None: they are not.
+(NLLB, arXiv 2207.04672, in fairseq's code); None: they are not. Experts work on dropped choices too, and
+operations count them.
 """
 
 from collections.abc import Sequence
