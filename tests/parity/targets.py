@@ -5,6 +5,7 @@ A fixture of `tests/parity/frozen` holds a reference's weights, inputs and outpu
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,12 @@ def meaning(program: Program, weights: Mapping[str, Tensor], inputs: Mapping[str
     assert {path: tuple(weight.shape) for path, weight in weights.items()} == declared
     wide = {n: x.double() if x.is_floating_point() else x for n, x in inputs.items()}
     return next(iter(interpret(program, {p: w.double() for p, w in weights.items()}, wide).values()))
+
+
+def all_parameters(program: Program, stored: Mapping[str, Tensor]) -> None:
+    """As many numbers as the reference stores, tied ones once: nothing of it is left out."""
+    ours = sum(prod(param.shape) for param in program.parameter_paths().values())
+    assert ours == sum(x.numel() for x in stored.values())
 
 
 def near(found: Tensor, expected: Tensor, valid: Tensor | None = None) -> None:

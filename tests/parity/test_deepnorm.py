@@ -5,7 +5,7 @@ from pathlib import Path
 from archspec import zoo
 from archspec.spec import load_spec, resolve
 from compiler.lower.program import lower
-from tests.parity.targets import everywhere, frozen, meaning, near
+from tests.parity.targets import all_parameters, everywhere, frozen, meaning, near
 from tests.zoo.renaming import Table, renamed
 from tests.zoo.shrink import resized, shrunk
 
@@ -29,6 +29,7 @@ def test_encoder(tmp_path: Path) -> None:
     given = frozen("torchscale_encoder")
     program = lower(shrunk("deepnorm-encoder", {"encoder": THREE}, {**SIZES, "buckets": 8, "max": 16}))
     weights = renamed(program.parameter_paths(), given.weights, TORCHSCALE)
+    all_parameters(program, given.weights)
     inputs = {"input_ids": given.inputs["tokens"]}
     everywhere(program, weights, inputs, given.outputs["hidden"], tmp_path / "whole", steps=False)
     inputs["attention_mask"] = given.inputs["mask"]
@@ -40,6 +41,7 @@ def test_decoder_with_xpos(tmp_path: Path) -> None:
     given = frozen("torchscale_decoder")
     program = lower(shrunk("deepnorm-decoder", {"decoder": THREE}, {**SIZES, "decay_base": 16}))
     weights = renamed(program.parameter_paths(), given.weights, TORCHSCALE)
+    all_parameters(program, given.weights)
     inputs = {"input_ids": given.inputs["tokens"]}
     everywhere(program, weights, inputs, given.outputs["logits"], tmp_path)
     near(meaning(program, weights, inputs), given.outputs["steps"])
@@ -74,7 +76,10 @@ TRANSLATION: Table = {
 
 def test_encoder_and_decoder(tmp_path: Path) -> None:
     """deepnet-3.2b without its sinusoids: alphas from both depths in the encoder, from the decoder's in the decoder."""
-    given, document = frozen("torchscale_translation"), resized(zoo.read("deepnet-3.2b"), {**SIZES, "d_model": 16, "d_ff": 24})
+    given, document = (
+        frozen("torchscale_translation"),
+        resized(zoo.read("deepnet-3.2b"), {**SIZES, "d_model": 16, "d_ff": 24}),
+    )
     for name, layers in (("encoder", 2), ("decoder", 3)):
         stack = document["stacks"][name]
         stack["input"]["sum"].pop()
@@ -83,6 +88,7 @@ def test_encoder_and_decoder(tmp_path: Path) -> None:
         step["residual"]["keep"] = step["residual"]["keep"].replace("*100)", "*3)")  # decoder layers
     program = lower(resolve(load_spec(document)))
     weights = renamed(program.parameter_paths(), given.weights, TRANSLATION)
+    all_parameters(program, given.weights)
     inputs = {
         "input_ids": given.inputs["tokens"],
         "attention_mask": given.inputs["mask"],

@@ -17,7 +17,7 @@ from compiler.ops.context import Context
 from compiler.ops.linear_attention.meaning import core
 from compiler.ops.linear_attention.torch_helpers import attend_linearly, attend_linearly_shares
 from compiler.ops.ssd.meaning import run as ssd
-from tests.parity.targets import everywhere, frozen, near
+from tests.parity.targets import all_parameters, everywhere, frozen, near
 from tests.zoo.renaming import L, Table, flat, renamed
 from tests.zoo.shrink import shrunk
 
@@ -48,6 +48,7 @@ def test_operators_behind_projections(name: str, tmp_path: Path) -> None:
     given = frozen(name)
     program = lower(resolve(load_spec(SPECS[name])))
     weights = renamed(program.parameter_paths(), given.weights, OWN)
+    all_parameters(program, given.weights)
     everywhere(program, weights, {"features": given.inputs["h"]}, given.outputs["projected"], tmp_path)
 
 
@@ -128,6 +129,7 @@ def test_gated_linear_attention_whole(tmp_path: Path) -> None:
              "d_ff": 24}  # fmt: skip
     program = lower(shrunk("gla-1.3b", {"decoder": TWO}, sizes))
     weights = renamed(program.parameter_paths(), given.weights, GLA)
+    all_parameters(program, given.weights)
     everywhere(program, weights, {"input_ids": given.inputs["tokens"]}, given.outputs["logits"], tmp_path)
 
 
@@ -151,6 +153,7 @@ def test_mambapy(tmp_path: Path) -> None:
              "input": {"sum": ["tokens"]}, "logits": "linear"}  # fmt: skip
     program = lower(shrunk("mamba-130m", {"decoder": TWO}, sizes))
     weights = renamed(program.parameter_paths(), given.weights, MAMBAPY)
+    all_parameters(program, given.weights)
     inputs = {"input_ids": given.inputs["tokens"]}
     everywhere(program, weights, inputs, given.outputs["logits"], tmp_path)
     near(given.outputs["steps"], given.outputs["logits"])

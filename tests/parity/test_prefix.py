@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu
+from torch.utils.flop_counter import FlopCounterMode
 
 from archspec.errors import InputError
 from compiler.cost.report import cost
@@ -259,6 +260,19 @@ def test_genai_has_no_such_inputs(name: str, tmp_path: Path) -> None:
     program, weights, *_ = built(name)
     with pytest.raises(InputError, match=r"gives input_ids and attention_mask, not .*prefix"):
         onnx_package(program, weights, tmp_path, runtime="genai")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_exact_cost(name: str) -> None:
+    """Parameters, and the products of a prompt that is all prefix; a token more sees all before it."""
+    theirs, inputs = Glm(name == "glm-130b").eval(), given(name)
+    report = cost(shrunk(name, TWO, NAMES[name]), context=LENGTH, batch=2)
+    assert report.parameters.total == sum(p.numel() for p in theirs.parameters())
+    places = [inputs[n] for n in ("position_ids", "block_position_ids") if n in inputs] or [torch.zeros(2, LENGTH)]
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        theirs(inputs["input_ids"], torch.ones(2, LENGTH, LENGTH, dtype=torch.bool), *places)
+    assert report.flops.prefill == report.flops.prefill_exact == counter.get_total_flops()
+    assert report.cache.bytes_per_token == LAYERS * 2 * WIDTH * 2  # bf16
 
 
 def test_cost_and_causality() -> None:

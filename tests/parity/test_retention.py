@@ -7,7 +7,7 @@ import pytest
 
 from archspec import zoo
 from compiler.lower.program import lower
-from tests.parity.targets import everywhere, frozen, meaning, near
+from tests.parity.targets import all_parameters, everywhere, frozen, meaning, near
 from tests.zoo.renaming import L, Table, renamed
 from tests.zoo.shrink import shrunk
 
@@ -51,6 +51,7 @@ def test_all_forms(name: str, tmp_path: Path) -> None:
     given = frozen(name)
     program = lower(shrunk(spec, {"decoder": TWO}, sizes))
     weights = renamed(program.parameter_paths(), given.weights, table)
+    all_parameters(program, given.weights)
     inputs = {"input_ids": given.inputs["tokens"]}
     everywhere(program, weights, inputs, given.outputs["parallel"], tmp_path)
     ours = meaning(program, weights, inputs)

@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
-from compiler.ir.program import Program
+from archspec.spec import Resolved
+from compiler.cost.report import cost
 from compiler.lower.program import lower
 from tests.parity.models import VOCAB, ids, redraw
 from tests.parity.targets import everywhere
@@ -37,7 +40,7 @@ class Translator(nn.Module):
             custom["custom_encoder"] = nn.TransformerEncoder(encoder, LAYERS)
             custom["custom_decoder"] = nn.TransformerDecoder(decoder, LAYERS)
         self.core = nn.Transformer(WIDTH, HEADS, LAYERS, LAYERS, HIDDEN, **fields, **custom)
-        self.core.encoder.enable_nested_tensor = False  # a shortcut of one backend, and a warning
+        self.core.encoder.use_nested_tensor = False  # a shortcut, and a warning
         self.head = nn.Linear(WIDTH, VOCAB, bias=not published)
         if published:
             self.head.weight = self.source.weight
@@ -92,11 +95,11 @@ TABLE: Table = {
 }
 
 
-def program_of(published: bool) -> Program:
+def spec_of(published: bool) -> Resolved:
     layers = [{"repeat": LAYERS, "of": ["main"]}]
     sizes: dict[str, Any] = {"vocab_size": VOCAB, "max_length": 64, "d_model": WIDTH, "n_heads": HEADS, "d_ff": HIDDEN}
     name = "transformer-base" if published else "transformer-base-torch"
-    return lower(shrunk(name, {"encoder": layers, "decoder": layers}, sizes))
+    return shrunk(name, {"encoder": layers, "decoder": layers}, sizes)
 
 
 def given() -> dict[str, Tensor]:
@@ -111,9 +114,22 @@ def given() -> dict[str, Tensor]:
 @pytest.mark.parametrize("published", [True, False], ids=["as published", "the module's defaults"])
 @torch.no_grad()
 def test_torch_transformer(published: bool, tmp_path: Path) -> None:
-    theirs, program, inputs = Translator(published).eval(), program_of(published), given()
+    theirs, program, inputs = Translator(published).eval(), lower(spec_of(published)), given()
     source, target = inputs["input_ids"], inputs["decoder_input_ids"]
     mask, real = inputs["attention_mask"], inputs["decoder_attention_mask"].bool()
     expected = theirs(source, target, mask.bool(), real)
     weights = renamed(program.parameter_paths(), dict(theirs.state_dict()), TABLE)
     everywhere(program, weights, inputs, expected, tmp_path, valid=real)
+
+
+@pytest.mark.parametrize("published", [True, False], ids=["as published", "the module's defaults"])
+def test_exact_cost(published: bool) -> None:
+    """The module's parameters, less attention's biases where they are zero, and every product that it executes."""
+    theirs, tokens = Translator(published).train(), ids(2, 13)  # evaluation has a shortcut that is not counted
+    none = 3 * LAYERS * 4 * WIDTH if published else 0  # attentions: encoder's, decoder's, across
+    report = cost(spec_of(published), context=13, batch=2)
+    assert report.parameters.total == sum(p.numel() for p in theirs.parameters()) - none
+    real = torch.ones(2, 13, dtype=torch.bool)
+    with FlopCounterMode(display=False) as counter, torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+        theirs(tokens, tokens, real, real)
+    assert report.flops.prefill == counter.get_total_flops()
