@@ -17,12 +17,15 @@ from torch.nn.functional import gelu
 from torch.utils.flop_counter import FlopCounterMode
 
 from archspec.errors import InputError
+from archspec.spec import load_spec, resolve
 from compiler.cost.report import cost
 from compiler.cost.sites import sites, whole_prompt, why_no_step
 from compiler.ir.program import Program
 from compiler.lower.program import lower
 from tests.emit_onnx.exact import emitted as onnx_package
+from tests.emit_torch.exact import drawn
 from tests.emit_torch.exact import emitted as torch_model
+from tests.emit_torch.packages import spec
 from tests.parity.models import VOCAB, ids, redraw
 from tests.parity.targets import meaning, near
 from tests.zoo.renaming import Table, part, renamed
@@ -32,6 +35,7 @@ WIDTH, HEADS, HIDDEN, LAYERS, LENGTH = 32, 4, 48, 2, 16
 SIZES = {"vocab_size": VOCAB, "max_length": 64, "d_model": WIDTH, "n_heads": HEADS, "d_ff": HIDDEN}
 TWO = {"decoder": [{"repeat": LAYERS, "of": ["main"]}]}
 PREFIXES = (7, 4)  # of the two rows
+PREFIX = {"type": "keys", "of": "prefix"}
 
 
 def turned(x: Tensor, places: Tensor) -> Tensor:
@@ -182,6 +186,32 @@ def test_padded_rows(tmp_path: Path) -> None:
     near(package.forward(inputs), expected, real)
     for ends in CUTS:
         near(package.stepped(inputs, ends), expected, real)
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        {"type": "or", "of": [{"type": "window", "behind": 3}, PREFIX]},
+        {"type": "or", "of": ["self", {"type": "and", "of": ["causal", {"type": "strided", "stride": 3}]}, PREFIX]},
+        {"type": "and", "of": ["causal", {"type": "or", "of": [{"type": "window", "behind": 2}, PREFIX]}]},
+        {"type": "or", "of": ["causal", PREFIX, {"type": "window", "behind": 4}]},
+    ],
+)
+@torch.no_grad()
+def test_prefixes_beside_other_masks(mask: Any, tmp_path: Path) -> None:
+    """Later tokens look back at the prefix from wherever they stand."""
+    program = lower(resolve(load_spec(spec(attention={"mask": mask}))))
+    inputs = {"input_ids": ids(2, LENGTH), "prefix": given("glm-130b")["prefix"]}
+    weights = drawn(program)
+    expected = meaning(program, weights, inputs)
+    model = torch_model(program, weights, tmp_path / "torch")
+    near(model(**inputs), expected)
+    for ends in CUTS:
+        near(stepped(model, inputs, ends), expected)
+    package, _ = onnx_package(program, {path: x.float() for path, x in weights.items()}, tmp_path / "onnx")
+    near(package.forward(inputs), expected)
+    for ends in CUTS:
+        near(package.stepped(inputs, ends), expected)
 
 
 @torch.no_grad()

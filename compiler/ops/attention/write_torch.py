@@ -58,11 +58,14 @@ def view(w: Writer, node: Node, key_mask: str, named: dict[str, str]) -> tuple[s
 
 def prompt_rule(w: Writer, mask: Mapping[str, Any], named: dict[str, str], place: int) -> str:
     """What `Span` is told of a mask with a prefix, whose marks are at `place` in the template; no other is said yet."""
-    causal, window = causal_window(behind_prompt(mask))
-    if [*named] != [PREFIX] or not causal:
+    if [*named] != [PREFIX]:
         raise NotImplementedError(f"a mask that reads inputs ({', '.join(named)}) in a model that steps")
-    sees = w.function("sees", ("i", "j", "marks"), rule(mask, "j.shape[1]", {PREFIX: "marks"}))
+    causal, window = causal_window(behind_prompt(mask))
+    sees = w.function("sees", ("i", "j", "marks"), rule(mask, "i[-1] + 1", {PREFIX: "marks"}))
     w.helper("at_slots", f"{RUNTIME}.attention")
+    if not causal:
+        w.helper("kept_prompt", f"{RUNTIME}.state")
+        return f", rule=lambda i, j: {sees}(i, j, at_slots(kept_prompt({{{place}}}, state), j))"
     behind = f", window={window}" if window is not None else ""
     return f"{behind}, prompt=lambda i, j: {sees}(i, j, at_slots({{{place}}}, j))"
 
@@ -145,6 +148,8 @@ def more_keys(w: Writer, node: Node, first: int, given: tuple[str, ...], past: l
     for part, kind in zip(parts, w.attr(node, "extra"), strict=True):
         if kind == "compressed":
             part[:] = compressed(w, node, part, past[2:])
+        elif kind == "zeros":
+            part[2] = f"({part[2]}{beside(w, node)}).logsumexp(-1, keepdim=True)"  # one key stands for all
     if read:
         w.helper("with_extra_keys")
         listed = ", ".join(f"({', '.join(part)})" for part in parts)
@@ -165,12 +170,14 @@ def beside_sink(w: Writer, node: Node, given: tuple[str, ...]) -> tuple[str, str
 def compressed(w: Writer, node: Node, given: list[str], past: list[str]) -> list[str]:
     """Expressions of slots' keys and values, with earlier ones, and of what is added to their scores."""
     k, v, mask = given
-    at, scale = w.attr(node, "bias_at"), float(node.attrs["scale"])
-    first = 4 + len(w.attr(node, "mask_inputs"))
-    for i, where in enumerate(at):
-        if where == "extra":
-            mask += f" + {w.read(node, first + i)}" + ("" if scale == 1 else f" * {scale!r}")
     if past:
         slots = mask.partition(".")[0]
         k, v = f"{slots}.keep({past[0]}, {k})", f"{slots}.keep({past[1]}, {v})"
-    return [k, v, mask]
+    return [k, v, mask + beside(w, node)]
+
+
+def beside(w: Writer, node: Node) -> str:
+    """What position terms add to the scores of keys that stand at places of their own: " + ..." or ""."""
+    scale, first = float(node.attrs["scale"]), 4 + len(w.attr(node, "mask_inputs"))
+    found = [w.read(node, first + i) for i, where in enumerate(w.attr(node, "bias_at")) if where == "extra"]
+    return "".join(f" + {bias}" + ("" if scale == 1 else f" * {scale!r}") for bias in found)

@@ -34,6 +34,7 @@ class State:
         self.static = static  # caches are looked at whole, so that shapes stay as they are from step to step
         self.encoded: tuple[Tensor | None, ...] = ()  # outputs of source stacks, and their padding
         self.held: list[list[Tensor]] = []  # keys and values made of them, by layer
+        self.prompt: Tensor | None = None  # marks of the first step's tokens, where later ones look at them
         self.counters = [torch.zeros(batch, 1, dtype=torch.long, device=device) for _ in range(n_counters)]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -92,6 +93,15 @@ def prompt_rows(marks: Tensor | None, ids: Tensor, name: str, state: State | Non
     if done and bool(marks.any()):
         raise ValueError(f"a {name} is seen whole: it must come with the first step, {done} tokens are there already")
     return marks
+
+
+def kept_prompt(marks: Tensor, state: State | None) -> Tensor:
+    """Marks (B, S) of the first step, whatever the step."""
+    if state is None:
+        return marks
+    if state.prompt is None:
+        state.prompt = marks
+    return state.prompt
 
 
 class Stepping(Base):
