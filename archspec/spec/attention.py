@@ -98,6 +98,14 @@ class ExternalKeys(Node):
     position: Literal["zero", "own"] = "zero"
 
 
+class ZeroKeys(Node):
+    """`count` rows before the first token, whose keys and values are zero and which positions and the mask count as
+    tokens: a memory that begins with zeros."""
+
+    type: Literal["zeros"] = "zeros"
+    count: Size
+
+
 class CompressedPast(Owner):
     """Compressive transformer: positions that left the last `after` are compressed `rate` to one into `slots`.
 
@@ -115,7 +123,7 @@ class CompressedPast(Owner):
     SHAPE: ClassVar = ("rate", "map")
 
 
-ExtraKeys = Annotated[StreamKeys | LearnedKeys | Sink | ExternalKeys | CompressedPast, Choice("extra keys")]
+ExtraKeys = Annotated[StreamKeys | LearnedKeys | Sink | ExternalKeys | ZeroKeys | CompressedPast, Choice("extra keys")]
 
 
 class Attention(Owner):

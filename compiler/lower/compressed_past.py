@@ -2,28 +2,15 @@
 
 from typing import Any
 
+from compiler.lower import terms
 from compiler.lower.context import Scope
-from compiler.lower.find import find
 from compiler.lower.pointwise import linear, norm
 from compiler.ops.slot_places.shape import in_view
 
 
-def of(op: Any) -> Any:
-    """The compressed past among the extra keys of an attention, or None."""
-    return next((keys for keys in op.extra_keys if keys.type == "compressed_past"), None)
-
-
 def begin(s: Scope, op: Any, keys: Any, h: str, home: str, at: str) -> None:
     """The slots and everybody's places, before the position terms ask for them."""
-    for wrong, what in (
-        (op.source != "self" or s.axes > 1, "of another source"),
-        (op.softcap, "under a softcap"),
-        (any(term.type != "relative_vectors" for term in op.position), "beside positions other than relative vectors"),
-        (op.empty_rows != "zeros", "where empty rows see all"),
-        (op.key_map, "beside a key map"),
-    ):
-        if wrong:
-            s.refuse(f"a compressed past {what}", at)
+    terms.check_beside(s, op, "a compressed past", at)
     path = s.owner(f"{home}.compressed", keys.weights)
     params = {role: f"{path}.{role}" for role in ("weight", "bias")} if keys.map == "conv" else {}
     slots = s.b.node(
@@ -57,12 +44,3 @@ def keys_values(s: Scope, op: Any, home: str, at: str) -> list[str]:
             y = norm(s, op.qk_norm.norm, y, f"{home}.k_norm", f"{at}.slots.k_norm")
         made.append(y)
     return made
-
-
-def scores(s: Scope, op: Any, q: str, k: str, home: str, at: str) -> list[str]:
-    """What the position terms add to the scores of the slots; q as the terms met it."""
-    places, found = (s.memory["near"], s.memory["number"]), []
-    for term in op.position:
-        module: Any = find("position", term.type)
-        found.append(module.scores(s, term, q, k, places, f"{home}.{term.type}", f"{at}.slots.{term.type}"))
-    return found

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from compiler.ir.types import TensorType
-from compiler.lower import compressed_past
+from compiler.lower import compressed_past, terms
 from compiler.lower.context import Scope
 from compiler.lower.pointwise import linear, norm
 
@@ -41,6 +41,8 @@ def extra_keys(s: Scope, op: Any, h: str, q: str, home: str, at: str) -> Extra:
                 _external(s, op, keys, at, extra)
             case "compressed_past":
                 _compressed(s, op, keys, q, home, at, extra)
+            case "zeros":
+                _zeros(s, op, q, home, at, extra)
             case _:
                 s.refuse(f"extra keys {keys.type!r}", at)
     return extra
@@ -83,12 +85,16 @@ def _stream(s: Scope, op: Any, keys: Any, home: str, at: str, extra: Extra) -> N
 
 def _compressed(s: Scope, op: Any, keys: Any, q: str, home: str, at: str, extra: Extra) -> None:
     """Slots of tokens that left the memory, as `compressed_past.begin` made them."""
-    if "compressed" in extra.fields:
-        s.refuse("two compressed pasts", at)
     made = compressed_past.keys_values(s, op, home, at)
     extra.add("compressed", made, s.memory["real"])
     extra.fields["compressed"] = compressed_past.extent(keys)
-    extra.biases += [(value, "extra") for value in compressed_past.scores(s, op, q, made[0], home, at)]
+    extra.biases += [(value, "extra") for value in terms.scores(s, op, q, made[0], home, f"{at}.slots")]
+
+
+def _zeros(s: Scope, op: Any, q: str, home: str, at: str, extra: Extra) -> None:
+    """Rows of zeros before the first token, as `zero_keys.begin` made them."""
+    extra.add("zeros", [s.memory["keys"], s.memory["values"]], s.memory["seen"])
+    extra.biases += [(value, "extra") for value in terms.scores(s, op, q, s.memory["keys"], home, f"{at}.zeros")]
 
 
 def _external(s: Scope, op: Any, keys: Any, at: str, extra: Extra) -> None:

@@ -51,6 +51,12 @@ def dense_mask(
     return _four(seen, new, total)
 
 
+def dense_before(mask: Mask, new: int, total: int, count: int) -> Tensor:
+    """The same for `count` keys that stand before the first, at -count to -1. The mask must follow from places alone."""
+    seen = _atom(mask, Slots(torch.arange(total - new, total)[:, None], torch.arange(-count, 0)[None, :], {}))
+    return _four(seen, new, count)
+
+
 def _four(seen: Tensor, new: int, total: int) -> Tensor:
     """(1|B, 1|H, new, total) of anything that broadcasts to it."""
     return seen.expand(*seen.shape[:-2], new, total)[(None,) * (4 - seen.dim())]

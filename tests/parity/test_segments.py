@@ -68,6 +68,15 @@ def test_transformers(output: str, tmp_path: Path) -> None:
     everywhere(program, weights, given.inputs, given.outputs[output], tmp_path)
 
 
+def test_memory_that_begins_with_zeros(tmp_path: Path) -> None:
+    """What transformers does where no memory is given: twelve rows of zeros that every query in reach sees."""
+    given = frozen("transformer_xl_hf")
+    entry = {"block": "main", "set": {"/0/op/extra_keys": [{"type": "zeros", "count": 12}]}}
+    program = lower(shrunk("transformer-xl-wt103", {"decoder": [entry, entry]}, SIZES | {"mask": SEGMENTS}))
+    weights = renamed(program.parameter_paths(), given.weights, CLUSTERS)
+    everywhere(program, weights, given.inputs, given.outputs["zeros"], tmp_path, runtimes=())
+
+
 def test_clusters_of_one_width_have_no_projections(tmp_path: Path) -> None:
     given = frozen("transformer_xl_hf_one_width")
     program = lower(shrunk("transformer-xl-wt103", TWO, {**SIZES, "divide": 1, "mask": SEGMENTS}))

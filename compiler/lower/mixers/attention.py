@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from compiler.lower import compressed_past
+from compiler.lower import compressed_past, terms, zero_keys
 from compiler.lower.context import Scope
 from compiler.lower.extra_keys import extra_keys
 from compiler.lower.find import find
@@ -57,8 +57,11 @@ def heads(s: Scope, op: Any, h: str, mask: Any, home: str, at: str, own: frozens
     source, key_mask, cross = _source(s, op, h)
     _check_pooled(s, op, mask, at)
     s.memory = {"reach": _reach(s, op, mask)}
-    if (keys := compressed_past.of(op)) is not None:
-        compressed_past.begin(s, op, keys, h, home, at)
+    for keys in op.extra_keys:
+        if keys.type == "compressed_past":
+            compressed_past.begin(s, op, keys, h, home, at)
+        elif keys.type == "zeros":
+            zero_keys.begin(s, op, keys, mask, h, at)
     homes = {role: f"{home}.own" if role in own else home for role in ALL}
     q = _project(s, h, op.n_heads, op.d_head, "q", op, homes["q"], at)
     k = _project(s, source, op.n_kv_heads, op.d_head, "k", op, homes["k"], at)
@@ -104,19 +107,12 @@ def _positions(s: Scope, op: Any, q: str, k: str, home: str, at: str) -> tuple[s
             s.refuse("positions beside a key map", f"{at}/position/{i}")
         if s.stream_places.get(s.reading) and term.type not in ("relative_vectors", "relative_segments"):
             s.refuse(f"position {term.type!r} for queries that stand at given places", f"{at}/position/{i}")
-        q, k, more = module.lower(s, term, q, k, f"{home}.{_place(op, i)}", f"{at}.{_place(op, i)}")
+        q, k, more = module.lower(s, term, q, k, f"{home}.{terms.name(op, i)}", f"{at}.{terms.name(op, i)}")
         biases += more
     for i, term in enumerate(op.position):
         if finish := getattr(find("position", term.type), "finish", None):
-            q = finish(s, term, q, f"{home}.{_place(op, i)}", f"{at}.{_place(op, i)}")
+            q = finish(s, term, q, f"{home}.{terms.name(op, i)}", f"{at}.{terms.name(op, i)}")
     return q, k, biases
-
-
-def _place(op: Any, i: int) -> str:
-    """The name of a position term in parameter paths: its type, numbered from the second of a type on."""
-    kind = op.position[i].type
-    earlier = sum(term.type == kind for term in op.position[:i])
-    return f"{kind}_{earlier + 1}" if earlier else str(kind)
 
 
 def _mapped(s: Scope, op: Any, k: str, v: str, key_mask: str, home: str, at: str) -> tuple[str, str, str]:
@@ -171,8 +167,9 @@ def _check_pooled(s: Scope, op: Any, mask: Any, at: str) -> None:
     """Pooled rows have places, padding and segments of their own; refuse what asks for more."""
     if not (s.own or s.theirs):
         return
-    if op.key_map or op.own_projections or compressed_past.of(op) is not None or input_names(mask):
-        s.refuse("a key map, own projections, compressed keys or masks that read inputs over pooled rows", at)
+    placed = any(keys.type in ("compressed_past", "zeros") for keys in op.extra_keys)
+    if op.key_map or op.own_projections or placed or input_names(mask):
+        s.refuse("a key map, own projections, compressed keys, zeros or masks that read inputs over pooled rows", at)
     if s.own != s.theirs and mask["type"] != "full":
         s.refuse(f"the mask {mask['type']!r} between rows of different lengths", at)
     known = ("relative_vectors", "relative_segments", *(["rope"] if s.own == s.theirs else []))

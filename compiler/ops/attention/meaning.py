@@ -52,8 +52,10 @@ def run(inputs: list[Tensor], params: dict[str, Tensor], attrs: Attrs, ctx: Cont
     )
     extra: list[tuple[Tensor, ...]] = [(more[i], more[i + 1], more[i + 2]) for i in range(0, len(more), 3)]
     for i, kind in enumerate(attrs.get("extra", [])):
-        if kind == "compressed":
-            seen = slots_in_view(attrs["compressed"], q.shape[2], *extra[i][1:])
+        if kind in ("compressed", "zeros"):
+            seen = extra[i][2]
+            if kind == "compressed":
+                seen = slots_in_view(attrs["compressed"], q.shape[2], *extra[i][1:])
             extra[i] = (*extra[i][:2], seen, *(b for b, where in zip(biases, at, strict=True) if where == "extra"))
     before = [b for b, where in zip(biases, at, strict=True) if where == "before_scale"]
     after = [b for b, where in zip(biases, at, strict=True) if where == "after_scale"]

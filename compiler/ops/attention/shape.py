@@ -10,7 +10,8 @@ Keys besides those of the sequence take part in the same softmax and are seen by
 `extra` ("learned", "stack", "stream", "external") three more inputs, k (B, G, E, D), v (B, G, E, Dv) and their mask
 (B, E) or absent. Keys of the kind "compressed" are slots of tokens that left the memory (see `compress_rows`): a query
 sees the last `slots` of those made of tokens more than `after` before its segment (`compressed`: segment, after, slots,
-rate), and a bias at "extra" is for them, before the scale. `sink`: a learned score for each head, whose value is zero.
+rate). Those of the kind "zeros" stand before the first token (see `zero_keys`), their mask is (1, 1|H, S, E). A bias at
+"extra" is for keys of these two kinds, before the scale. `sink`: a learned score for each head, whose value is zero.
 """
 
 from collections.abc import Sequence
@@ -105,10 +106,11 @@ def keys(k: TensorType, env: Env) -> int:
 
 
 def extra_keys(inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> int:
-    """Keys that every query sees besides those of the sequence."""
+    """Keys that every query sees besides those of the sequence; a product with zeros is none."""
     kinds = attrs.get("extra", [])
     first = len(inputs) - 3 * len(kinds)
-    return sum(size(inputs[first + 3 * i].shape[2], env) for i, kind in enumerate(kinds) if kind != "compressed")
+    counted = [i for i, kind in enumerate(kinds) if kind not in ("compressed", "zeros")]
+    return sum(size(inputs[first + 3 * i].shape[2], env) for i in counted)
 
 
 def compressed_slots(past: Attrs) -> int:

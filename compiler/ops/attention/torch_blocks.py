@@ -24,8 +24,10 @@ def known(mask: Mask) -> Mask:
     """What holds before the blocks are known: in a model that steps at least that nothing later is seen."""
     if not holds(mask, *BLOCKS):
         return mask
-    rest: Mask = {"type": "and", "of": [m for m in mask.get("of", []) if not holds(m, *BLOCKS)]}
-    return rest if mask["type"] == "and" and causal_window(rest)[0] else {"type": "causal"}
+    if mask["type"] != "and":
+        return {"type": "causal"}
+    rest: Mask = {"type": "and", "of": [m for m in mask["of"] if not holds(m, *BLOCKS)]}
+    return rest if causal_window(rest)[0] else {"type": "causal"}
 
 
 def narrowed(

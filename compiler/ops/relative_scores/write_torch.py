@@ -60,9 +60,9 @@ def spaced(w: Writer, node: Node, spacing: list[list[int]]) -> tuple[str, str, s
 
 
 def in_view(w: Writer, node: Node) -> str:
-    """Expression of i - j where compressed slots are in view, as `slot_places` counts them; "" elsewhere."""
+    """Expression of i - j of keys that are no tokens, or with them in view, by `slot_places` and `zero_keys`; or ""."""
     producer = w.graph.producer(node.inputs[2]) if len(node.inputs) > 2 else None
-    if producer is None or producer.op != "slot_places":
+    if producer is None or producer.op not in ("slot_places", "zero_keys"):
         if w.steps and len(node.inputs) > 2:
             raise NotImplementedError("distances between given positions in a model that steps")
         return ""
