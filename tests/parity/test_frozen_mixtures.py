@@ -99,9 +99,8 @@ def every_other(name: str, mirrored: bool = False) -> Target:
 
 
 GLAM: Table = {
-    r"decoder\.text\.tokens\.weight": "tokens.weight",
+    r"vocab\.weight": "tokens.weight",
     r"decoder\.final_norm\.weight": "last.weight",
-    r"head\.logits\.weight": "head.weight",
     L + r"attention\.([qkvo])\.weight": r"attention.\1.SelfAttention.\2.weight",
     L + r"attention\.relative_bias\.weight": r"attention.\1.SelfAttention.relative_attention_bias.weight",
     L + r"attention\.pre_norm\.weight": r"attention.\1.layer_norm.weight",
@@ -170,3 +169,14 @@ def test_glam(tmp_path: Path) -> None:
     }  # fmt: skip
     spec = shrunk("glam-64b-64e", {"decoder": [{"repeat": 2, "of": ["sparse", "dense"]}]}, sizes)
     same_everywhere(spec, frozen("glam"), GLAM, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "total", "active"),
+    [("glam-64b-64e", "1.2e12", "9.66e10"), ("st-moe-32b", "2.69e11", None), ("st-moe-l", "4.1e9", None)],
+)
+def test_published_sizes(name: str, total: str, active: str | None) -> None:
+    """As arXiv 2112.06905 and 2202.08906 round them."""
+    found = cost(resolve(load_spec(zoo.read(name))), context=128).parameters
+    for ours, published in ((found.total, total), (found.active, active)):
+        assert published is None or float(f"{ours:.{len(published.partition('e')[0]) - 2}e}") == float(published)

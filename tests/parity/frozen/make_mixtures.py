@@ -39,7 +39,7 @@ class Glam(nn.Module):
         self.norm = nn.ModuleList(T5LayerNorm(WIDTH) for _ in range(2))
         self.moe = nn.ModuleList(GShard(WIDTH, activation=nn.GELU, **moe) for _ in range(2))
         self.ff = nn.ModuleList(T5LayerFF(config) for _ in range(2))
-        self.last, self.head = T5LayerNorm(WIDTH), nn.Linear(WIDTH, VOCAB, bias=False)
+        self.last = T5LayerNorm(WIDTH)
 
     def forward(self, tokens: Tensor) -> Tensor:
         x, n = self.tokens(tokens), tokens.shape[1]
@@ -47,7 +47,7 @@ class Glam(nn.Module):
         for i, attention in enumerate(self.attention):
             x = attention(x, attention_mask=hidden)[0]
             x = self.ff[i // 2](x) if i % 2 else x + self.moe[i // 2](self.norm[i // 2](x))[0]
-        return self.head(self.last(x))
+        return self.last(x) @ self.tokens.weight.T
 
 
 def dropped(gate: nn.Module, x: Tensor) -> int:
