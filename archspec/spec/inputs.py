@@ -56,11 +56,12 @@ class Axial(PartBase):
 
 
 class Features(PartBase):
-    """Vectors given at run time."""
+    """Vectors given at run time, `count` of them where that is always the same."""
 
     type: Literal["features"] = "features"
     name: Identifier = "features"
     width: Size = formula("=d_model")
+    count: Size | None = None
 
 
 class Latents(PartBase):

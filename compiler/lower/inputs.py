@@ -64,7 +64,7 @@ def lower_input(s: Scope, declared: Any, lengths: tuple[str, str], stack: Any) -
             name, type_ = kind.name, TensorType("int", ("B", new))
         case "features":
             grid = [f"S_{s.stack}_{axis}" for axis in range(1, s.axes)]
-            name, type_ = kind.name, TensorType("float", ("B", new, *grid, kind.width))
+            name, type_ = kind.name, TensorType("float", ("B", kind.count or new, *grid, kind.width))
         case "patches":
             name, type_ = kind.name, TensorType("float", ("B", kind.channels, kind.size, kind.size))
         case "audio_conv":
@@ -83,7 +83,7 @@ def lower_input(s: Scope, declared: Any, lengths: tuple[str, str], stack: Any) -
         if len(declared.sum) > 1 or kind.type != "features":
             s.refuse("a grid that is not given as features alone", f"/stacks/{s.stack}/input")
         return Rows(_sum(s, declared, given, at, ""), _grid_positions(s, source, at), "")
-    if kind.type in ("patches", "audio_conv"):
+    if kind.type in ("patches", "audio_conv") or (kind.type == "features" and kind.count):
         return _after(s, declared, given, at)
     mask_name = name.replace("input_ids", "attention_mask") if "input_ids" in name else f"{name}_mask"
     position_name = name.replace("input_ids", "position_ids") if "input_ids" in name else f"{name}_positions"

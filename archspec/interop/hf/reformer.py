@@ -85,7 +85,7 @@ def _attentions(config: Config, m: Reformer) -> dict[str, dict[str, Any]]:
     local = {"type": "attention", **heads, "mask": {"type": "and", "of": ["causal", near]}}
     hashing = {
         "chunk": config.integer("lsh_attn_chunk_length", 64),
-        "behind": config.integer("lsh_num_chunks_before", 1, least=0),
+        "behind": config.integer("lsh_num_chunks_before", 1, least=0) + 1,
         "ahead": config.integer("lsh_num_chunks_after", 0, least=0),
         "rounds": config.integer("num_hashes", 1),
         "seed": config.integer("hash_seed", 0, least=0),
@@ -202,7 +202,7 @@ def to_config(resolved: Resolved) -> dict[str, Any]:
         if isinstance(op, LshAttention):
             fields |= {
                 "lsh_attn_chunk_length": op.chunk,
-                "lsh_num_chunks_before": op.behind,
+                "lsh_num_chunks_before": op.behind - 1,
                 "lsh_num_chunks_after": op.ahead,
                 "num_hashes": op.rounds,
                 "num_buckets": op.buckets,
