@@ -92,31 +92,35 @@ class _Lowering:
         blocks, streams = shared(stack.bodies), list(scope.streams)
         runs_as = {body: (one, one.values[body]) for one in blocks for body in one.values}
         changing = any(isinstance(step, Resample) for body in stack.bodies for step in body)
-        built: dict[tuple[int, Rows], tuple[Scope, Rows]] = {}
+        built: list[tuple[Scope, Rows]] = []  # blocks, and the rows that they are given
+        own: dict[tuple[int, Rows], tuple[Scope, Rows]] = {}  # of the current region: body and rows -> block, rows left
 
         def block(one: Shared, rows: Rows) -> tuple[Scope, Rows]:
             """The block of a body over such rows, and the rows that it leaves."""
-            if (key := (id(one), rows)) not in built:
-                single = len(blocks) == 1 and not changing
-                name = stack.name if single else self.unused(f"{stack.name}_{len(built)}")
-                made = self.body(scope, one.body, name, streams, rows)
-                built[key] = made, tuple((made.type_of(made.streams[n]), made.pooled.get(n, ())) for n in streams)
-            return built[key]
+            if (known := own.get((id(one), rows))) is not None:
+                return known
+            single = len(blocks) == 1 and not changing
+            name = stack.name if single else self.unused(f"{stack.name}_{len(built)}")
+            made = self.body(scope, one.body, name, streams, rows)
+            built.append((made, rows))
+            return made, tuple((made.type_of(made.streams[n]), made.pooled.get(n, ())) for n in streams)
 
         before: Rows = tuple((scope.type_of(v), scope.pooled.get(n, ())) for n, v in scope.streams.items())
         for one in [] if changing else blocks:
-            block(one, before)
+            own[id(one), before] = block(one, before)
         regions: list[tuple[Rows, list[Call], Rows]] = []  # rows before, layers, rows after
         for i, layer in enumerate(stack.layers):
             one, numbers = runs_as[layer.body]
             made, after = block(one, before)
             prefix = layer.weights.lstrip("/") if layer.weights else f"{stack.name}.{i}"
             if not regions or not regions[-1][0] == regions[-1][2] == before == after:
+                own = own if not regions else {}
                 regions.append((before, [], after))
+            own[id(one), before] = made, after
             regions[-1][1].append(Call(made.b.name, prefix, numbers))
             before = after
-        captures = list(dict.fromkeys(name for made, _ in built.values() for name in made.captures))
-        for (_, rows), (made, _) in built.items():
+        captures = list(dict.fromkeys(name for made, _ in built for name in made.captures))
+        for made, rows in built:
             graph = made.b.graph(*(made.streams[n] for n in streams))
             given = {n: type_ for n, (type_, _) in zip(streams, rows, strict=True)}
             inputs = given | {n: scope.outer.types[n] for n in captures}

@@ -5,15 +5,18 @@ from compiler.ir.graph import Node
 from compiler.ops.activation.write_torch import call
 
 
-def whole_span(w: Writer, key_mask: str) -> str:
-    """The span over all tokens so far. key_mask: a value of the graph, or "" where nothing is padding."""
+def whole_span(w: Writer, k: str, key_mask: str) -> str:
+    """The span over all tokens so far, of which k (B, G, S, D) holds the new ones. key_mask: a value of the graph, or
+    "" where nothing is padding."""
+    if w.type(k).shape[2] != w.type(w.stream).shape[1]:
+        raise NotImplementedError("blocks of keys in the layer that pools their rows")
     w.helper("Span", f"{RUNTIME}.attention")
     inputs = (w.stream, *([key_mask] if key_mask else []))
     return w.once("span", f"Span({'state' if w.steps else 'None'}, {'{1}' if key_mask else 'None'}, {{0}})", *inputs)
 
 
 def write(w: Writer, node: Node) -> None:
-    span = whole_span(w, node.inputs[1])
+    span = whole_span(w, node.inputs[0], node.inputs[1])
     cache, tail = w.cache(node) if w.steps else ("None", "None")
     stride, p = node.attrs["stride"], {role: w.param(node, role) for role in node.params}
     w.helper("block_rows")

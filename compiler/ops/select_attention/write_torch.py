@@ -6,7 +6,7 @@ from compiler.ops.compress_blocks.write_torch import whole_span
 
 
 def write(w: Writer, node: Node) -> None:
-    span = whole_span(w, node.inputs[4])
+    span = whole_span(w, node.inputs[1], node.inputs[4])
     q, k, v, importance = (w.read(node, i) for i in range(4))
     if w.steps:
         past = w.cache(node)
