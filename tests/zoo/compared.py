@@ -86,11 +86,11 @@ PARITY = {
     ),
     "instructblip_qformer": Comparison(
         "transformers InstructBlipQFormerModel",
-        "tests/parity/test_several_streams.py::test_query_former_beside_text", "1e-4",
+        "tests/parity/test_query_formers.py::test_query_former_beside_text", "1e-4",
     ),
     "mllama_cross": Comparison(
         "transformers MllamaForCausalLM",
-        "tests/parity/test_several_streams.py::test_text_rows_that_see_no_image", "1e-4",
+        "tests/parity/test_query_formers.py::test_text_rows_that_see_no_image", "1e-4",
     ),
     "rpr_conformer": Comparison(
         "transformers Wav2Vec2ConformerModel",
@@ -118,12 +118,13 @@ PARITY = {
         "linformer 0.2.3 LinformerLM", "tests/parity/test_grids_and_maps.py::test_linformer", "1e-4"
     ),
     "flamingo": Comparison(
-        ARITHMETIC, "tests/parity/test_inputs.py::test_resampler_attends_to_media_and_itself", "1e-9",
-        "the resampler and the gated attention only",
+        "transformers IdeficsForVisionText2Text", "tests/parity/test_cross_modal.py::test_idefics_from_pixels", "1e-4"
     ),
     "flamingo_gca": Comparison(
-        ARITHMETIC, "tests/parity/test_inputs.py::test_resampler_attends_to_media_and_itself", "1e-9",
-        "the resampler and the gated attention only",
+        "flamingo-pytorch 0.1.2", "tests/parity/test_cross_modal.py::test_flamingo_of_one_medium", "1e-4"
+    ),
+    "qformer": Comparison(
+        "transformers Blip2QFormerModel", "tests/parity/test_query_formers.py::test_query_former", "1e-4"
     ),
     "transformer_xl_hf": Comparison(
         "transformers TransfoXLLMHeadModel 4.35.2", "tests/parity/test_segments.py::test_transformers", "1e-4"

@@ -6,7 +6,6 @@ Specs that become the same when they are made small are run once.
 
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -23,6 +22,7 @@ from compiler.verify.compare import real_positions
 from compiler.verify.interpreter import interpret
 from tests.emit_onnx import exact as onnx
 from tests.emit_torch import exact
+from tests.emit_torch.steps import in_steps
 from tests.zoo.files import lowered, resolved
 from tests.zoo.tiny import inputs, tiny
 
@@ -66,32 +66,6 @@ def close(found: Tensor, wanted: Tensor, keep: Tensor, tolerance: float) -> None
     torch.testing.assert_close(found.double()[keep], wanted[keep], atol=tolerance * size, rtol=tolerance)
 
 
-def by_token(program: Program) -> set[str]:
-    """Inputs of which a step takes its own part."""
-    return {n for n, type_ in program.main.inputs.items() if len(type_.shape) > 1 and type_.shape[1] in ("S", "T")}
-
-
-@torch.no_grad()
-def stepped(model: Any, program: Program, given: dict[str, Tensor], sizes: tuple[int, ...]) -> Tensor:
-    """The output put together from steps of these sizes."""
-    own, sources = dict(given), {}
-    for name in getattr(model, "source_names", ()):
-        if name in own:
-            sources[name] = own.pop(name)
-    first = getattr(model, "first_name", next(iter(own)))
-    mask = next((n for n in own if program.optional.get(n) == "ones" and program.meta["ids"][n] == first), None)
-    cut = by_token(program) | {n.attrs["given"] for n in program.main.nodes if n.op == "positions"}
-    batch, length = own[first].shape[:2]
-    state = model.new_state(batch, length + 1, *([model.encode(**sources)] if sources else []))
-    parts = []
-    for part in exact.cuts(length, sizes):
-        now = {name: x[:, part] if name in cut else x for name, x in own.items()}
-        ids, real = now.pop(first), now.pop(mask, None) if mask else None
-        out, state = model.step(ids, state, real, **now)
-        parts.append(out)
-    return torch.cat(parts, 1)
-
-
 def test_what_is_written_large_is_written_small() -> None:
     """No spec is left out of the tests below because it was made small."""
     for name in zoo.names():
@@ -119,7 +93,7 @@ def test_torch(name: str, tmp_path: Path) -> None:
         close(model(**given), wanted, keep, TOLERANCE)
         if hasattr(type(model), "caches"):
             for sizes in CHUNKS if PREFIX not in given else CHUNKS[1:]:  # a prefix is of one piece
-                close(stepped(model, program, given, sizes), wanted, keep, TOLERANCE)
+                close(in_steps(model, program, given, sizes), wanted, keep, TOLERANCE)
     if not hasattr(type(model), "caches"):
         with pytest.raises(RuntimeError, match="cannot run step by step: "):
             model.new_state(1, 4)
