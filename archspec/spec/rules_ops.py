@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from archspec.spec.attention import Attention, CompressedPast, LatentAttention, OwnProjections
-from archspec.spec.masks import And, ByHead, Mask, Not, Or, Segment
+from archspec.spec.masks import And, ByHead, ByLength, Mask, Not, Or, Segment
 from archspec.spec.mixers import (
     CompressSelectAttention,
     FixedDecay,
@@ -81,6 +81,7 @@ def _compressed_past(op: Attention, around: Around) -> Problem:
 def _by_head(op: Any, around: Around) -> Problem:
     def widths(mask: Mask) -> list[int]:
         inner = mask.of if isinstance(mask, And | Or | ByHead) else (mask.of,) if isinstance(mask, Not) else ()
+        inner = (mask.then, mask.otherwise) if isinstance(mask, ByLength) else inner
         own = [len(mask.of)] if isinstance(mask, ByHead) else []
         return own + [width for item in inner for width in widths(item)]
 

@@ -8,10 +8,14 @@ from compiler.ops.base import StateTensor
 
 
 class Layer:
-    """The written block: `text` of its class, how many caches it has, whether it holds values of other stacks."""
+    """The written block: `text` of its class, how many caches it has, whether it holds values of other stacks.
+
+    alike: names of all blocks that are written the same way, which share the class.
+    """
 
     def __init__(self, file: File, graph: Graph, steps: bool, region: Region, used: set[str]) -> None:
         self.graph, self.steps, self.region = graph, steps, region
+        self.alike = [graph.name]
         self.program: Program = file.program
         self.name = unique(f"{class_name(graph.name)}Layer", used)
         source = source_nodes(graph)
@@ -25,23 +29,35 @@ class Layer:
                 w.write(node)
         self.results = [w.variable(value) for value in graph.outputs]
         self.body, self.caches, self.held = w.lines, w.caches, w.held
-        self.hold_body, self.hold_results, self.hold_inputs = self._hold(file, source, w.held)
+        self.hold_body, self.hold_results = self._hold(file, source, w.held)
 
-    def _hold(self, file: File, source: set[str], held: list[str]) -> tuple[list[str], list[str], dict[str, str]]:
-        """Lines, results and arguments (graph input -> variable) of the method that makes the held values."""
-        own = Region()
+    def _hold(self, file: File, source: set[str], held: list[str]) -> tuple[list[str], list[str]]:
+        """Lines and results of the method that makes the held values; its arguments are those of all blocks."""
+        own = self.region.holding = self.region.holding or Region()
         w = Writer(file, self.graph, "self", False, own)
         for node in self.graph.nodes:
             if node.outputs[0] in source:
                 w.write(node)
-        return w.lines, [w.variable(v) for v in held], own.captured
+        if own.onces or own.rows:
+            raise NotImplementedError("keys of another stack that read what is made once for all layers")
+        return w.lines, [w.variable(v) for v in held]
+
+    @property
+    def held_from(self) -> dict[str, str]:
+        """Arguments of `hold`: graph input -> variable."""
+        return self.region.holding.captured if self.region.holding is not None else {}
 
     def text(self) -> str:
         """The class; complete only after all blocks of the region are written."""
-        count = self.program.counts()[self.graph.name]
-        what = f"{'A layer' if count == 1 else f'One of {count} layers'} of {comment(self.graph.name)}."
-        lines = [f"class {self.name}(nn.Module):", f'    """{what}"""', "", "    def __init__(self) -> None:"]
-        lines += ["        super().__init__()", *declaration(self.program, self.graph)]
+        count = sum(self.program.counts()[name] for name in self.alike)
+        where = comment(self.alike[0]) + (f" to {comment(self.alike[-1])}" if len(self.alike) > 1 else "")
+        what = f"{'A layer' if count == 1 else f'One of {count} layers'} of {where}."
+        return "\n".join([f"class {self.name}(nn.Module):", f'    """{what}"""', "", self.code()])
+
+    def code(self) -> str:
+        """The class without its name."""
+        lines = ["    def __init__(self) -> None:", "        super().__init__()"]
+        lines += declaration(self.program, self.graph)
         arguments = [*self.streams, *self.region.arguments]
         arguments += ["past"] if self.region.keeps else []
         arguments += ["held"] if self.region.holds else []
@@ -49,7 +65,7 @@ class Layer:
         lines += [f"        {line}" for line in self.body]
         lines += [f"        return {', '.join(self.results)}"]
         if self.region.holds:
-            lines += ["", f"    def hold(self, {', '.join(self.hold_inputs.values()) or '*_'}):"]
+            lines += ["", f"    def hold(self, {', '.join(self.held_from.values()) or '*_'}):"]
             lines += ['        """Keys and values of another stack: computed once, then held."""']
             lines += [f"        {line}" for line in self.hold_body]
             lines += [f"        return [{', '.join(self.hold_results)}]"]

@@ -76,6 +76,15 @@ class ModelWriter:
         if self.steps or (self.arguments and self.arguments[0].below):
             self.arguments = with_usual(self.arguments)
         self.result = names[self.program.main.outputs[0]]
+        self._join_alike()
+
+    def _join_alike(self) -> None:
+        """Blocks that are written the same way are one class, as those that differ only in numbers of their layers."""
+        classes: dict[str, Layer] = {}
+        for name, layer in self.layers.items():
+            one = self.layers[name] = classes.setdefault(layer.code(), layer)
+            if one is not layer:
+                one.alike.append(name)
 
     def _crossing(self) -> list[str]:
         """Values of the source pass that the output pass reads: stacks' outputs and their masks."""
@@ -172,8 +181,7 @@ class ModelWriter:
 
     def _held(self, w: Writer, attribute: str, written: list[Layer], value: dict[str, str]) -> str:
         """The variable of what each layer holds of the sources; `hold` of the model makes it for a state."""
-        inputs = list(next(layer.hold_inputs for layer in written if layer.held))
-        given = ", ".join(w.variable(value[v]) for v in inputs)
+        given = ", ".join(w.variable(value[v]) for v in written[0].held_from)
         made = f"[layer.hold({given}) for layer in self.{attribute}]"
         self.holds.append(made)
         w.line(f"all_held = {made} if state is None else state.held" if w.steps else f"all_held = {made}")
@@ -210,8 +218,11 @@ class ModelWriter:
         return "\n".join(lines)
 
     def _summary(self) -> str:
-        counts = [f"{len(calls(node))} layers of {comment(node.outputs[0].rsplit('.', 1)[0])}" for _, node in self.runs]
-        return ", ".join(counts) or "no layers"
+        counts: dict[str, int] = {}
+        for _, node in self.runs:
+            stack = comment(node.outputs[0].rsplit(".", 1)[0])
+            counts[stack] = counts.get(stack, 0) + len(calls(node))
+        return ", ".join(f"{count} layers of {stack}" for stack, count in counts.items()) or "no layers"
 
     def _shared(self) -> list[str]:
         """Full paths: parameters of the main graph, and those that several layers share."""

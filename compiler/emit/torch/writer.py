@@ -65,6 +65,7 @@ class Region:
     taken: set[str] = field(default_factory=set)  # names that the model's code around the layers uses
     holds: bool = False  # some layer holds keys and values of another stack
     keeps: bool = False  # some layer has a state: all are handed theirs, which may be empty
+    holding: "Region | None" = None  # what their `hold`, the method that makes held values, is called with
 
     @property
     def arguments(self) -> list[str]:
