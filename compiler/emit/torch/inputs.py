@@ -70,7 +70,7 @@ def read_inputs(w: Writer, names: list[str], nodes: list[Node], taken: set[str])
         argument = argue(name, stand_in is None, f"{shape} {what}", sort, *example)
         w.names[name] = argument
         if name == PREFIX and w.steps:
-            w.file.helper("prompt_rows", f"{RUNTIME}.state")
+            w.file.helper("prompt_rows", f"{RUNTIME}.prompt")
             w.line(f"{argument} = prompt_rows({argument}, {w.names[names[0]]}, {quoted(argument)}, state)")
             continue
         if stand_in == "zeros":

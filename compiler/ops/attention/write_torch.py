@@ -62,9 +62,9 @@ def prompt_rule(w: Writer, mask: Mapping[str, Any], named: dict[str, str], place
         raise NotImplementedError(f"a mask that reads inputs ({', '.join(named)}) in a model that steps")
     causal, window = causal_window(behind_prompt(mask))
     sees = w.function("sees", ("i", "j", "marks"), rule(mask, "i[-1] + 1", {PREFIX: "marks"}))
-    w.helper("at_slots", f"{RUNTIME}.attention")
+    w.helper("at_slots", f"{RUNTIME}.prompt")
     if not causal:
-        w.helper("kept_prompt", f"{RUNTIME}.state")
+        w.helper("kept_prompt", f"{RUNTIME}.prompt")
         return f", rule=lambda i, j: {sees}(i, j, at_slots(kept_prompt({{{place}}}, state), j))"
     behind = f", window={window}" if window is not None else ""
     return f"{behind}, prompt=lambda i, j: {sees}(i, j, at_slots({{{place}}}, j))"

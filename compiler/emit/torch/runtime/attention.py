@@ -90,12 +90,6 @@ class Span:
         return new if self.j is self.i else cache[:, :, : self.keys]
 
 
-def at_slots(rows: Tensor, j: Tensor) -> Tensor:
-    """Marks of the first tokens (B, S) at slots j (1, K): (B, K), 0 where there is none."""
-    inside = (j >= 0) & (j < rows.shape[1])
-    return rows[:, j[0].clamp(0, rows.shape[1] - 1)] * inside
-
-
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, scale: float) -> Tensor:
     """softmax(scale · q kᵀ + mask) v: q (B, H, S, D), k and v (B, G, K, D) -> (B, H, S, D)."""
     b, heads, new, _ = q.shape
