@@ -1,4 +1,4 @@
-"""Fixtures of native-sparse-attention-pytorch 0.2.3: its attention without Triton, two ways of selecting blocks.
+"""Fixtures of native-sparse-attention-pytorch 0.2.3, without Triton: its attention, alone and in its decoder.
 
     pip install torch==2.13.0 safetensors numpy local-attention==1.11.2 rotary-embedding-torch==0.9.1 einx==0.4.3
     pip install native-sparse-attention-pytorch==0.2.3
@@ -9,9 +9,10 @@
 
 import torch
 from native_sparse_attention_pytorch import SparseAttention
+from native_sparse_attention_pytorch.transformer import Transformer
 from torch.utils.flop_counter import FlopCounterMode
 
-from tests.parity.frozen.drawing import drawn, redraw, save
+from tests.parity.frozen.drawing import drawn, ids, redraw, save
 
 LENGTHS = (32, 21, 3)  # whole blocks; strides and blocks left over; less than a block
 MODELS = {
@@ -42,6 +43,18 @@ def main() -> None:
             model(x)
         outputs["flops"] = torch.tensor(counter.get_total_flops())
         save(name, model, {"x": x}, outputs, drop="freqs")
+    vocabulary, layers = 37, 2
+    sizes = {name: MODELS["nsa"][name] for name in ("dim", "dim_head", "heads", "kv_heads")}
+    decoder = Transformer(
+        vocabulary, depth=layers, ff_expansion_factor=2.0, use_sparse_attn=True, **sizes,
+        sparse_attn_kwargs={name: value for name, value in MODELS["nsa"].items() if name not in sizes},
+    )  # fmt: skip
+    frequencies = decoder.layers[0][0].rotary_emb.freqs.clone()
+    redraw(decoder)
+    for attention, _ in decoder.layers:
+        attention.rotary_emb.freqs.copy_(frequencies)
+    tokens = ids(vocabulary, 2, 45)
+    save("nsa_decoder", decoder, {"tokens": tokens}, {"logits": decoder(tokens, disable_flex=True)}, drop="freqs")
 
 
 if __name__ == "__main__":
