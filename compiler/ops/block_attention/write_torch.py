@@ -6,7 +6,7 @@ from compiler.ops.compress_blocks.write_torch import whole_span
 
 
 def write(w: Writer, node: Node) -> None:
-    span = whole_span(w, node.inputs[3])
+    span = whole_span(w, node.inputs[0], node.inputs[3])
     w.helper("attend_blocks")
     q, k, v = (w.read(node, i) for i in range(3))
     learned = f"({w.param(node, 'learned_k')}, {w.param(node, 'learned_v')})" if node.params else "None"
