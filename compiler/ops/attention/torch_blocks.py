@@ -13,7 +13,7 @@ HELPERS = "compiler.ops.attention.torch_helpers"
 def in_layer(w: Writer, node: Node) -> bool:
     """Whether the mask is no value that all layers share: blocks, or queries along another axis than the tokens'."""
     mask = node.attrs["mask"]
-    if node.attrs.get("cross") or is_full(mask):
+    if node.attrs.get("cross") or (is_full(mask) and w.attr(node, "empty_rows") != "all"):
         return False
     q, k = (w.type(v).shape if v else () for v in node.inputs[:2])  # (B, H, S, D) or (B, S, H·D)
     time = 2 if len(q) == 4 else 1
