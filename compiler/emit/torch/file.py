@@ -26,7 +26,7 @@ def write_model(program: Program, end_ids: Sequence[int] = ()) -> str:
     try:
         check_paths(program)
         model = ModelWriter(file)
-        classes = [layer.text() for layer in model.layers.values()] + [model.text()]
+        classes = [layer.text() for layer in dict.fromkeys(model.layers.values())] + [model.text()]
     except NotImplementedError as error:
         raise InputError(f"the torch target cannot write {error} yet", source=program.name) from error
     for name in ("declare", "randomise", "read_weights"):
