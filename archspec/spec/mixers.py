@@ -232,7 +232,8 @@ class HierarchicalAttention(Owner):
 
 
 class Compress(Node):
-    """Blocks of keys become one key each, through a small network of width `hidden`."""
+    """Blocks of keys become one key each, every `stride` keys: a learned row is added for each place in the block, then
+    a network of width `hidden` with biases joins them. `learned_keys` are seen by every query beside them."""
 
     block: Size
     stride: Size = formula("=block")
@@ -242,7 +243,8 @@ class Compress(Node):
 
 
 class Select(Node):
-    """The `count` best blocks, chosen for each head or once for each key/value group."""
+    """The `count` best blocks, chosen for each head or once for each key/value group, by the mean score of the
+    compressed keys that end in them; the own block is seen too."""
 
     block: Size
     count: Size
@@ -250,7 +252,8 @@ class Select(Node):
 
 
 class CompressSelectAttention(Owner):
-    """Native sparse attention, arXiv 2502.11089: compressed, selected and windowed keys, gated; causal."""
+    """Native sparse attention, arXiv 2502.11089: compressed, selected and windowed keys; causal. Each of the three has a
+    `gate` of its own; `position` acts on the selected and on the windowed keys."""
 
     type: Literal["compress_select_attention"] = "compress_select_attention"
     n_heads: Size

@@ -10,6 +10,8 @@ from compiler.lower.context import Scope
 from compiler.lower.pointwise import activation, linear
 from compiler.lower.turning import turned
 
+LEAST_SHARE = 1e-10  # blocks of less importance are not selected (native-sparse-attention-pytorch 0.2.3)
+
 
 def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
     heads = {"q": op.n_heads, "k": op.n_kv_heads, "v": op.n_kv_heads}
@@ -33,9 +35,6 @@ def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
         y = s.b.node("add", y, part, at=f"{at}.{name}.sum") if y else part
     y = s.b.node("merge_heads", y, at=f"{at}.joined")
     return linear(s, y, s.width(h), f"{home}.o", f"{at}.o", False)
-
-
-LEAST_SHARE = 1e-10  # blocks of less importance are not selected (native-sparse-attention-pytorch 0.2.3)
 
 
 def _compressed(s: Scope, op: Any, q: str, k: str, v: str, mask: str, home: str, at: str) -> tuple[str, str]:
