@@ -252,8 +252,10 @@ class Select(Node):
 
 
 class CompressSelectAttention(Owner):
-    """Native sparse attention, arXiv 2502.11089: compressed, selected and windowed keys; causal. Each of the three has a
-    `gate` of its own; `position` acts on the selected and on the windowed keys."""
+    """Native sparse attention, arXiv 2502.11089: compressed, selected and windowed keys; causal.
+
+    Each of the three has a `gate` of its own; `position` acts on the selected and on the windowed keys.
+    """
 
     type: Literal["compress_select_attention"] = "compress_select_attention"
     n_heads: Size

@@ -49,8 +49,7 @@ def _compressed(s: Scope, op: Any, q: str, k: str, v: str, mask: str, home: str,
         }
         rows[role] = s.b.node(
             "compress_blocks", x, mask, at=f"{at}.{role}.compressed", params=params, block=of.block, stride=of.stride,
-            hidden=of.hidden,
-            function=None if of.activation == "identity" else of.activation,
+            hidden=of.hidden, function=None if of.activation == "identity" else of.activation,
         )  # fmt: skip
     learned = {f"learned_{role}": f"{home}.learned.{role}.weight" for role in "kv"} if of.learned_keys else {}
     y = s.b.node(
