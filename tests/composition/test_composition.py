@@ -14,7 +14,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, Phase, assume, given, seed, settings
 
-from tests.composition import emitted
+from tests.composition import emitted, exported
 from tests.composition.check import compiled, wrong
 from tests.composition.drawn import CHANNEL_MIXERS, TOKEN_MIXERS, documents
 
@@ -44,6 +44,13 @@ def test_emitted_models_mean_the_same(tmp_path_factory: pytest.TempPathFactory, 
     written(document, tmp_path_factory.mktemp("model"))
 
 
+@runs(30, Phase.shrink)
+@seed(20260105)
+@given(documents())
+def test_onnx_packages_mean_the_same(tmp_path_factory: pytest.TempPathFactory, document: dict[str, Any]) -> None:
+    packed(document, tmp_path_factory.mktemp("package"))
+
+
 @pytest.mark.slow
 @runs(10_000, Phase.shrink)
 @seed(20260103)
@@ -60,6 +67,14 @@ def test_two_thousand_emitted_models(tmp_path_factory: pytest.TempPathFactory, d
     written(document, tmp_path_factory.mktemp("model"))
 
 
+@pytest.mark.slow
+@runs(1_000, Phase.shrink)
+@seed(20260106)
+@given(documents())
+def test_a_thousand_onnx_packages(tmp_path_factory: pytest.TempPathFactory, document: dict[str, Any]) -> None:
+    packed(document, tmp_path_factory.mktemp("package"))
+
+
 @pytest.mark.parametrize("file", FAILURES, ids=lambda file: file.stem)
 def test_what_failed_once(file: Path, tmp_path: Path) -> None:
     document = json.loads(file.read_text(encoding="utf-8"))
@@ -68,6 +83,8 @@ def test_what_failed_once(file: Path, tmp_path: Path) -> None:
         assert wrong(drawn) is None
         reason = emitted.wrong(drawn, tmp_path)
         assert reason is None or reason.startswith(emitted.REFUSED)
+        reason = exported.wrong(drawn, tmp_path / "onnx")
+        assert reason is None or reason.startswith(exported.NOT_JUDGED)
 
 
 def test_every_operator_is_drawn_and_lowers() -> None:
@@ -100,6 +117,15 @@ def written(document: dict[str, Any], folder: Path) -> None:
     assert not isinstance(drawn, str)
     reason = emitted.wrong(drawn, folder)
     assume(reason is None or not reason.startswith(emitted.REFUSED))
+    assert reason is None, f"{reason}\n{json.dumps(document)}"
+
+
+def packed(document: dict[str, Any], folder: Path) -> None:
+    drawn = compiled(document)
+    assume(not isinstance(drawn, str))
+    assert not isinstance(drawn, str)
+    reason = exported.wrong(drawn, folder)
+    assume(reason is None or not reason.startswith(exported.NOT_JUDGED))
     assert reason is None, f"{reason}\n{json.dumps(document)}"
 
 

@@ -104,7 +104,13 @@ SPECS: dict[str, dict[str, Any]] = {
         attention(softcap=5.0, position=ROPE), GATED | {"activation": "gelu_tanh"}, RMS | {"gain": "one_plus"}
     ),
     "alibi": decoder(attention(position=["alibi"]), MLP, LAYER),
-    "alibi under a softcap": decoder(attention(softcap=2.0, n_kv_heads=2, position=["alibi"])),
+    "relative bias under a softcap": decoder(
+        attention(
+            softcap=2.0,
+            n_kv_heads=2,
+            position=[{"type": "relative_bias", "distance": {"type": "clip", "left": 3, "right": 0}}],
+        )
+    ),
     "relative bias": decoder(
         attention(
             scale=1,

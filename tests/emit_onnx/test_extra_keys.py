@@ -16,7 +16,6 @@ from tests.parity.test_extra_keys import BUCKETS, FORMS
 LEARNED = {"type": "learned", "count": 3}
 MORE: dict[str, dict[str, Any]] = {
     **FORMS,
-    "sink, bias and cap": {"extra_keys": ["sink"], "position": [BUCKETS], "softcap": 2},
     "learned, sink, bias and cap": {"extra_keys": [LEARNED, "sink"], "position": [BUCKETS], "softcap": 2},
     "learned before the scale": {"extra_keys": [LEARNED], "position": [{**BUCKETS, "at": "before_scale"}]},
 }
