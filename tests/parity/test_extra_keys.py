@@ -12,6 +12,8 @@ from transformers import GptOssConfig, GptOssForCausalLM
 from archspec.spec import load_spec, resolve
 from compiler import ops
 from compiler.lower.program import lower
+from compiler.ops.attention.meaning import core
+from compiler.ops.attention.torch_helpers import attend_beside
 from compiler.ops.context import Context
 from tests.emit_torch.packages import spec
 from tests.parity.counting import counts, operations
@@ -80,6 +82,7 @@ FORMS: dict[str, dict[str, Any]] = {
     "sink in a window": {"extra_keys": ["sink"], "mask": {"type": "window", "behind": 4}},
     "sink and cap": {"extra_keys": ["sink"], "softcap": 2},
     "sink and bias": {"extra_keys": ["sink"], "position": [BUCKETS]},
+    "sink, bias and cap": {"extra_keys": ["sink"], "position": [BUCKETS], "softcap": 2},
     "learned": {"extra_keys": [{"type": "learned", "count": 3}]},
     "learned and sink": {"extra_keys": [{"type": "learned", "count": 3}, "sink"]},
 }
@@ -93,6 +96,21 @@ def test_package_means_what_the_spec_means(form: str, tmp_path: Path) -> None:
     assert float((meant(given, 1, input_ids=ids(2, 13)) - meant(plain, 1, input_ids=ids(2, 13))).abs().max()) > 1e-3
 
 
+@pytest.mark.parametrize("cap", [None, 2.0])
+@pytest.mark.parametrize(("new", "keys", "causal"), [(1, 300, False), (600, 600, True), (300, 400, False)])
+def test_sink_beside_many_queries(new: int, keys: int, causal: bool, cap: float | None) -> None:
+    """Queries are taken 256 at a time."""
+    generator = torch.Generator().manual_seed(0)
+    q, k, v, sink, draws = (
+        torch.randn(*shape, generator=generator, dtype=torch.float64)
+        for shape in ((2, 4, new, 8), (2, 2, keys, 8), (2, 2, keys, 8), (4,), (1, 1, new, keys))
+    )
+    seen = torch.ones(new, keys).tril().bool() if causal else draws < 0.5
+    mask = None if causal else torch.zeros_like(draws).masked_fill(~seen, float("-inf"))
+    expected = core(q, k, v, seen, [], [], 0.3, cap, (), sink)
+    torch.testing.assert_close(attend_beside(q, k, v, mask, causal, 0.3, sink, cap), expected, atol=1e-12, rtol=0)
+
+
 def turned(x: Tensor, positions: Tensor) -> Tensor:
     fields = {"theta": 10000.0, "dims": x.shape[-1]}
     return ops.meaning("rope").run([x, positions], {}, fields, Context())[0]
@@ -103,14 +121,14 @@ def test_memory_is_seen_whole_and_unturned() -> None:
     memory = {"type": "external", "name": "memory", "position": "zero"}
     document = spec(attention={"n_kv_heads": 4, "extra_keys": [memory]}, layers=["main"])
     block = lower_block(document)
-    core = next(node for node in block.nodes if node.op == "attention")
+    node = next(node for node in block.nodes if node.op == "attention")
     q, k, v, mk, mv = (torch.randn(2, 4, n, 4, dtype=torch.float64) for n in (7, 7, 7, 11, 11))
     at = torch.arange(7)[None].expand(2, -1)
     q, k = turned(q, at), turned(k, at)
     none = torch.empty(0)
-    (found,) = ops.meaning("attention").run([q, k, v, none, mk, mv, none], {}, core.attrs, Context())
+    (found,) = ops.meaning("attention").run([q, k, v, none, mk, mv, none], {}, node.attrs, Context())
     own = (q @ k.mT).masked_fill(~torch.ones(7, 7).tril().bool(), float("-inf"))
-    expected = (torch.cat([q @ mk.mT, own], -1) * core.attrs["scale"]).softmax(-1) @ torch.cat([mv, v], 2)
+    expected = (torch.cat([q @ mk.mT, own], -1) * node.attrs["scale"]).softmax(-1) @ torch.cat([mv, v], 2)
     torch.testing.assert_close(found, expected, atol=1e-12, rtol=0)
     zero = torch.zeros(2, 11, dtype=torch.long)
     torch.testing.assert_close(turned(mk, zero), mk, atol=0, rtol=0)

@@ -37,18 +37,41 @@ def with_extra_keys(
     return k, v, mask
 
 
-def with_sink(
-    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, sink: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The same with one key whose score is sink (H,) and whose value is zero: it takes part in the softmax alone."""
-    none: tuple[Tensor, Tensor, Tensor | None] = (
-        k.new_zeros(*k.shape[:2], 1, k.shape[3]),
-        v.new_zeros(*v.shape[:2], 1, v.shape[3]),
-        None,
-    )
-    k, v, mask = with_extra_keys(q, k, v, mask, causal, [none])
-    mask = mask.expand(-1, len(sink), -1, -1)
-    return k, v, torch.cat((mask[..., :1] + sink.to(mask.dtype)[:, None, None], mask[..., 1:]), -1)
+def attend_beside(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    mask: Tensor | None,
+    causal: bool,
+    scale: float,
+    sink: Tensor,
+    cap: float | None = None,
+    bias: Tensor | None = None,
+) -> Tensor:
+    """softmax over scale · q kᵀ + mask and one more score for each head, sink (H,), whose value is zero.
+
+    q (B, H, S, D), k and v (B, G, K, D) -> (B, H, S, D); cap: bounds the scores and their bias before the mask. No key
+    is copied: heads that share one are rows of one product, 256 queries at a time.
+    """
+    (b, heads, new, width), groups = q.shape, k.shape[1]
+    wide, parts = torch.promote_types(q.dtype, torch.float32), []
+    for start in range(0, new, 256):
+        end = min(start + 256, new)
+        keys = end if causal else k.shape[2]
+        rows = q[:, :, start:end].reshape(b, groups, -1, width)
+        scores = (rows @ k[:, :, :keys].mT).view(b, heads, end - start, keys).to(wide) * scale
+        if bias is not None:
+            scores = scores + bias[:, :, start:end, :keys]
+        if cap is not None:
+            scores = torch.tanh(scores / cap) * cap
+        if causal:
+            scores = scores + scores.new_full(scores.shape[2:], float("-inf")).triu(start + 1)
+        elif mask is not None:
+            scores = scores + (mask if mask.shape[2] == 1 else mask[:, :, start:end])
+        beside = sink.to(wide)[:, None, None].expand(b, heads, end - start, 1)
+        shares = torch.softmax(torch.cat((scores, beside), -1), -1)[..., :-1].to(v.dtype)
+        parts.append((shares.reshape(b, groups, -1, keys) @ v[:, :, :keys]).view(b, heads, end - start, -1))
+    return parts[0] if len(parts) == 1 else torch.cat(parts, 2)
 
 
 def given_mask(seen: Tensor, real: Tensor | None, x: Tensor, empty_rows_see_all: bool = False) -> Tensor:

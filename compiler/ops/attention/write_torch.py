@@ -94,6 +94,11 @@ def padding(w: Writer, key_mask: str) -> str:
 def core(w: Writer, node: Node, q: str, k: str, v: str, mask: str, causal: str, bias: str = "") -> str:
     """The attention call. bias: what is added to the scores before a softcap."""
     scale, cap = float(node.attrs["scale"]), w.attr(node, "softcap")
+    if w.attr(node, "sink"):
+        w.helper("attend_beside", HELPERS)
+        more = f", {float(cap)!r}" if cap else ""
+        more += f", {bias}" if bias else ""
+        return f"attend_beside({q}, {k}, {v}, {mask}, {causal}, {scale!r}, {w.param(node, 'sink')}{more})"
     if cap:
         w.helper("attend_capped", f"{RUNTIME}.attention")
         more = f", {bias}" if bias else ""
@@ -132,7 +137,7 @@ def write(w: Writer, node: Node) -> None:
         w.helper("add_bias", f"{RUNTIME}.attention")
         w.line(f"{name} = add_bias({mask}, {causal}, {bias})")
         mask, causal = name, "False"
-    if w.attr(node, "extra") or w.attr(node, "sink"):
+    if w.attr(node, "extra"):
         k, v, mask = more_keys(w, node, first + len(at), (q, k, v, mask, causal), past)
         causal = "False"
         if capped:
@@ -150,20 +155,9 @@ def more_keys(w: Writer, node: Node, first: int, given: tuple[str, ...], past: l
             part[:] = compressed(w, node, part, past[2:])
         elif kind == "zeros":
             part[2] = f"({part[2]}{beside(w, node)}).logsumexp(-1, keepdim=True)"  # one key stands for all
-    if read:
-        w.helper("with_extra_keys")
-        listed = ", ".join(f"({', '.join(part)})" for part in parts)
-        w.line(f"{k}, {v}, {mask} = with_extra_keys({', '.join(given)}, [{listed}])")
-        given = (given[0], k, v, mask, "False")
-    return beside_sink(w, node, given) if w.attr(node, "sink") else (k, v, mask)
-
-
-def beside_sink(w: Writer, node: Node, given: tuple[str, ...]) -> tuple[str, str, str]:
-    """Variables of keys, values and mask with a sink. given: q and these three, and whether the mask is causal."""
-    k, v, mask = (w.local(hint) for hint in ("keys", "values", "mask"))
-    w.helper("with_extra_keys", HELPERS)
-    w.helper("with_sink", HELPERS)
-    w.line(f"{k}, {v}, {mask} = with_sink({', '.join(given)}, {w.param(node, 'sink')})")
+    w.helper("with_extra_keys")
+    listed = ", ".join(f"({', '.join(part)})" for part in parts)
+    w.line(f"{k}, {v}, {mask} = with_extra_keys({', '.join(given)}, [{listed}])")
     return k, v, mask
 
 

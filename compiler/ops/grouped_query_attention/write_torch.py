@@ -5,7 +5,7 @@ import importlib
 from compiler.emit.torch.writer import Writer
 from compiler.ir.graph import Node
 from compiler.ops.attention.torch_blocks import narrowed
-from compiler.ops.attention.write_torch import beside_sink, core, view
+from compiler.ops.attention.write_torch import core, view
 from compiler.ops.rope.write_torch import table, turn
 
 
@@ -47,7 +47,4 @@ def write(w: Writer, node: Node) -> None:
         past = w.cache(node)
         w.line(f"{k}, {v} = {span}.keep({past[0]}, {k}), {span}.keep({past[1]}, {v})", f"(B, {groups}, K, {width})")
     mask, causal = narrowed(w, node, (q, k), node.inputs[4], {}, (span, mask, causal))
-    if w.attr(node, "sink"):
-        k, v, mask = beside_sink(w, node, (q, k, v, mask, causal))
-        causal = "False"
     w.set(node, f"{core(w, node, q, k, v, mask, causal)}.transpose(1, 2).flatten(2)")
