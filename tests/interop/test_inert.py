@@ -88,6 +88,32 @@ HERE = {
     },
     "jamba": dict.fromkeys(["use_associative_scan", "use_mambapy", "use_mamba_kernels"], "which kernel"),
     "bloom": dict.fromkeys(["pretraining_tp", "slow_but_exact"], "the same product in slices"),
+    "nllb-moe": {"expert_capacity": "stands in for a share of the words that is 0, which is refused"},
+    **{
+        kind: {
+            **dict.fromkeys(
+                ["apply_spec_augment", "mask_time_prob", "mask_time_length", "mask_time_min_masks", "mask_feature_prob",
+                 "mask_feature_length", "mask_feature_min_masks", "feat_proj_dropout", "feat_quantizer_dropout",
+                 "final_dropout", "conformer_conv_dropout", "diversity_loss_weight", "contrastive_logits_temperature",
+                 "ctc_loss_reduction", "ctc_zero_infinity"],
+                "training",
+            ),
+            **dict.fromkeys(
+                ["codevector_dim", "num_codevector_groups", "num_codevectors_per_group", "num_negatives",
+                 "proj_codevector_dim", "use_weighted_layer_sum", "classifier_proj_size", "tdnn_dim", "tdnn_dilation",
+                 "tdnn_kernel", "xvector_output_dim"],
+                "another head",
+            ),
+            **dict.fromkeys(
+                ["adapter_act", "adapter_kernel_size", "adapter_stride", "num_adapter_layers", "output_hidden_size",
+                 "use_intermediate_ffn_before_adapter"],
+                "an adapter, which is refused",
+            ),
+            **dict.fromkeys(["num_conv_pos_embeddings", "num_conv_pos_embedding_groups"], "made, and not used"),
+            "rotary_embedding_base": "another kind of distances, which is refused",
+        }
+        for kind in ("wav2vec2-conformer", "wav2vec2-bert")
+    },
     "longformer": {"onnx_export": "the same chunks by other operators"},
 }  # fmt: skip
 

@@ -98,6 +98,13 @@ def no_bias(model: Any) -> None:
     model.lm_head.bias.data.zero_()
 
 
+def measured(model: nn.Module) -> None:
+    """Means and variances that a batch norm has met."""
+    for name, buffer in model.named_buffers():
+        if name.endswith(("running_mean", "running_var")):
+            buffer.add_(0.3 * torch.rand(buffer.shape, generator=torch.Generator().manual_seed(len(name))))
+
+
 def pair() -> Inputs:
     return {"input_ids": ids(2, 11), "decoder_input_ids": ids(2, 7)}
 
@@ -113,6 +120,19 @@ NLLB = {
     "decoder_attention_heads": 2, "encoder_ffn_dim": 48, "decoder_ffn_dim": 48, "max_position_embeddings": 64,
     "num_experts": 4, "encoder_sparse_step": 2, "decoder_sparse_step": 2,
 }  # fmt: skip
+SOUND = {
+    "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48,
+    "conv_depthwise_kernel_size": 5,
+}  # fmt: skip
+CONFORMER = SOUND | {
+    "conv_dim": [16, 16], "conv_stride": [5, 2], "conv_kernel": [10, 3], "num_conv_pos_embedding_groups": 4,
+    "feat_extract_norm": "layer",
+}  # fmt: skip
+SHAW = SOUND | {
+    "feature_projection_input_dim": 20,
+    "left_max_position_embeddings": 5,
+    "right_max_position_embeddings": 3,
+}
 QFORMER = {
     "vocab_size": 97, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 48,
     "encoder_hidden_size": 20, "cross_attention_frequency": 2, "max_position_embeddings": 64,
@@ -146,6 +166,21 @@ CASES = {
         {**DECODER, "vocab_size": 89, "cross_attention_layers": [1], "pad_token_id": 0,
          "rope_parameters": {"rope_type": "default", "rope_theta": 5e5}},
         as_visible,
+    ),
+    "wav2vec2-conformer": Case(
+        "Wav2Vec2ConformerModel", "Wav2Vec2ConformerConfig", lambda: {"input_values": normal(2, 300)},
+        CONFORMER | {"conv_bias": True, "layer_norm_eps": 1e-3}, mend=measured,
+    ),
+    "wav2vec2-conformer with words, no distances": Case(
+        "Wav2Vec2ConformerForCTC", "Wav2Vec2ConformerConfig", lambda: {"input_values": normal(2, 300)},
+        CONFORMER | {"position_embeddings_type": None, "hidden_act": "relu", "vocab_size": 19}, mend=measured,
+    ),
+    "wav2vec2-bert": Case(
+        "Wav2Vec2BertModel", "Wav2Vec2BertConfig", lambda: {"input_features": normal(2, 14, 20)}, SHAW
+    ),
+    "wav2vec2-bert with words, sinusoids": Case(
+        "Wav2Vec2BertForCTC", "Wav2Vec2BertConfig", lambda: {"input_features": normal(2, 14, 20)},
+        SHAW | {"position_embeddings_type": "relative", "vocab_size": 19, "layer_norm_eps": 1e-3},
     ),
     "blip_2_qformer": Case("Blip2QFormerModel", "Blip2QFormerConfig", queries, QFORMER),
     "instructblip_qformer": Case(
@@ -242,6 +277,12 @@ REFUSED = {
         {"tie_word_embeddings": False},
     ],
     "mllama_text_model": [{"cross_attention_layers": "all"}, {"head_dim": 16}],
+    "wav2vec2-conformer": [
+        {"feat_extract_norm": "group"},
+        {"position_embeddings_type": "rotary"},
+        {"add_adapter": True},
+    ],
+    "wav2vec2-bert": [{"position_embeddings_type": "rotary"}, {"conv_depthwise_kernel_size": 4}],
     "blip_2_qformer": [{"use_qformer_text_input": True}],
 }
 

@@ -41,6 +41,8 @@ FAMILIES = {
     "glm4": "glm4",
     "mpt": "mpt",
     "mllama_text_model": "mllama_text_model",
+    "wav2vec2-conformer": "wav2vec2_conformer",
+    "wav2vec2-bert": "wav2vec2_bert",
     "blip_2_qformer": "blip_2_qformer",
     "instructblip_qformer": "instructblip_qformer",
     "nllb-moe": "nllb_moe",

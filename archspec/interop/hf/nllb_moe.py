@@ -43,6 +43,7 @@ def read(config: Config) -> Nllb:
     config.fixed("second_expert_policy", "all")
     config.fixed("batch_prioritized_routing", False)
     config.fixed("router_dtype", "float32")
+    config.fixed("router_ignore_padding_tokens", False)
     d_model = config.integer("d_model", 1024)
     halves, sparse = {}, {}
     for stack in STACKS:
@@ -197,7 +198,7 @@ FAMILY = Family(
     heads={"NllbMoeForConditionalGeneration": "tokens", "NllbMoeModel": "none"},
     inert=frozenset([
         "dropout", "activation_dropout", "init_std", "encoder_layerdrop", "decoder_layerdrop", "expert_capacity",
-        "router_z_loss_coef", "router_aux_loss_coef", "router_ignore_padding_tokens", "output_router_logits",
+        "router_z_loss_coef", "router_aux_loss_coef", "output_router_logits",
     ]),
     encoder_decoder=True,
 )  # fmt: skip
