@@ -18,9 +18,9 @@ from compiler.lower.program import lower
 from compiler.ops.attention.meaning import slots_in_view
 from compiler.ops.attention.shape import visible_slots
 from compiler.verify.interpreter import interpret
-from compiler.weights.init import init_weights
 from tests.emit_torch.exact import emitted
 from tests.emit_torch.packages import ids, spec, stepped
+from tests.parity.drawn import weights_of
 from tests.parity.emitted import emitted_gap
 from tests.parity.targets import everywhere, frozen
 from tests.zoo.renaming import L, Table, Target, renamed
@@ -122,8 +122,7 @@ def program_of(**sizes: Any) -> tuple[Program, dict[str, Tensor]]:
     """The published system, small, with weights that matter."""
     more = {"d_head": 8, "d_ff": 48, **sizes}
     program = lower(shrunk("compressive-transformer-enwik8", TWO, SIZES | more))
-    shapes = {path: param.shape for path, param in program.parameter_paths().items()}
-    return program, {path: w + 0.1 for path, w in init_weights(shapes, 1).items()}
+    return program, weights_of(program)
 
 
 @pytest.mark.parametrize("kind", ["conv", "mean", "max"])

@@ -6,16 +6,17 @@ position zero, and takes one softmax over all memory keys and the local ones up 
 
 from pathlib import Path
 
+import pytest
 import torch
 from torch import Tensor
 
 from compiler.ir.program import Program
 from compiler.lower.program import lower
 from compiler.verify.interpreter import interpret
-from compiler.weights.init import init_weights
 from tests.emit_onnx.exact import emitted as onnx_package
 from tests.emit_torch.exact import cuts, emitted
 from tests.emit_torch.packages import ids
+from tests.parity.drawn import weights_of
 from tests.parity.targets import SIZES, near
 from tests.zoo.shrink import shrunk
 
@@ -29,8 +30,7 @@ def program() -> tuple[Program, dict[str, Tensor]]:
     sizes = {"vocab_size": VOCABULARY, "d_model": D, "n_heads": HEADS, "d_ff": 48, "name": names}
     other = {"block": "memory", "set": {"/0/op/extra_keys/0/name": "memory_3"}}
     made = lower(shrunk("longllama-3b", {"decoder": ["plain", "memory", "plain", other]}, sizes))
-    shapes = {path: param.shape for path, param in made.parameter_paths().items()}
-    return made, {path: w + 0.05 for path, w in init_weights(shapes, 1).items()}
+    return made, weights_of(made)
 
 
 def memories() -> dict[str, Tensor]:
@@ -98,3 +98,26 @@ def test_longllama(tmp_path: Path) -> None:
         for package in packages:
             near(package.forward({"input_ids": tokens, **memory}), expected)
             near(package.stepped({"input_ids": tokens, **memory}, (5, 6, 13)), expected)
+
+
+@torch.no_grad()
+def test_generation_sees_the_memory(tmp_path: Path) -> None:
+    """Every new token sees the same memory as the prompt."""
+    made, weights = program()
+    model, wide = emitted(made, weights, tmp_path), {k: w.double() for k, w in weights.items()}
+    prompt, memory = ids(2, 5, vocabulary=VOCABULARY), memories()
+    expected = prompt
+    for _ in range(6):
+        given = {k: x.double() for k, x in memory.items()}
+        expected = torch.cat([expected, by_the_rule(wide, expected, given)[:, -1:].argmax(-1)], 1)
+    assert model.generate(prompt, 6, **memory).tolist() == expected.tolist()
+    assert model.generate(prompt, 6).tolist() != expected.tolist()
+
+
+@pytest.mark.parametrize("wrong", [{"batch": 3}, {"heads": HEADS + 1}, {"width": 4}])
+def test_memory_of_another_shape_is_refused(wrong: dict[str, int], tmp_path: Path) -> None:
+    made, weights = program()
+    model, sizes = emitted(made, weights, tmp_path), {"batch": 2, "heads": HEADS, "width": D // HEADS} | wrong
+    keys = torch.zeros(sizes["batch"], sizes["heads"], 9, sizes["width"])
+    with pytest.raises(ValueError, match=r"memory_1_keys must have shape \(2, 4, .*, 8\)"):
+        model(ids(2, 5, vocabulary=VOCABULARY), memory_1_keys=keys, memory_1_values=keys)
