@@ -48,16 +48,21 @@ class TorchPackage:
     def stepped(self, inputs: Mapping[str, Tensor], cuts: tuple[int, ...]) -> Tensor:
         """The output put together from steps that end at `cuts`, in float32."""
         model = self.model(torch.float32)
-        ids, mask = inputs["input_ids"], inputs.get("attention_mask")
-        state, start, parts = model.new_state(*ids.shape), 0, []
-        for stop in (*cuts, ids.shape[1]):
-            part = None if mask is None else mask[:, start:stop]
-            out, state = model.step(ids[:, start:stop], state, part)
+        rows, mask = next(iter(model.inputs)), next((name for name in inputs if name not in model.inputs), "")
+        batch, length = inputs[rows].shape[:2]
+        state, start, parts = model.new_state(batch, length), 0, []
+        for stop in (*cuts, length):
+            new = {name: x[:, start:stop] for name, x in inputs.items()}
+            new = {name: x.float() if x.is_floating_point() else x for name, x in new.items()}
+            out, state = model.step(new.pop(rows), state, new.pop(mask, None), **new)
             parts.append(out)
             start = stop
         return torch.cat(parts, 1)
 
     def steps(self, inputs: Mapping[str, Tensor]) -> bool:
-        """True if the model has state and these inputs are all that a step takes."""
-        stepping = getattr(self.module, "Stepping", ())
-        return issubclass(self.module.Model, stepping) and set(inputs) <= {"input_ids", "attention_mask"}
+        """True if the model has state and a step takes all of these inputs by token, padding besides."""
+        model, stepping = self.module.Model, getattr(self.module, "Stepping", ())
+        if not issubclass(model, stepping):
+            return False
+        shapes = [model.inputs[name][0] for name in inputs if name in model.inputs]
+        return len(inputs) - len(shapes) <= 1 and all(len(s) > 1 and s[1] in ("S", "T") for s in shapes)
