@@ -11,6 +11,8 @@ import pytest
 import torch
 import transformers
 from torch import Tensor, nn
+from transformers.models.deepseek_ocr2.configuration_deepseek_ocr2 import DeepseekOcr2TextConfig
+from transformers.models.deepseek_ocr2.modeling_deepseek_ocr2 import DeepseekOcr2TextModel
 from transformers.models.mllama.configuration_mllama import MllamaTextConfig
 from transformers.models.nllb_moe.modeling_nllb_moe import NllbMoeSparseMLP
 
@@ -43,7 +45,7 @@ class Case:
     """given: what transformers reads. ours: what the spec reads, from the same. first: the rows from which on the two
     are the same. mend: changes the model before its weights are drawn."""
 
-    model: str
+    model: Any
     config: Any
     given: Callable[[], Inputs]
     fields: dict[str, Any] = field(default_factory=dict)
@@ -56,7 +58,8 @@ class Case:
     def save(self, folder: Path) -> nn.Module:
         config = (getattr(transformers, self.config) if isinstance(self.config, str) else self.config)(**self.fields)
         config._attn_implementation = "eager"
-        model = getattr(transformers, self.model)(config).eval()
+        config._experts_implementation = "eager"  # the only one that computes in float64
+        model = (getattr(transformers, self.model) if isinstance(self.model, str) else self.model)(config).eval()
         redraw(model)
         self.mend(model)
         model.save_pretrained(folder)
@@ -120,6 +123,10 @@ NLLB = {
     "decoder_attention_heads": 2, "encoder_ffn_dim": 48, "decoder_ffn_dim": 48, "max_position_embeddings": 64,
     "num_experts": 4, "encoder_sparse_step": 2, "decoder_sparse_step": 2,
 }  # fmt: skip
+EXPERTS = {
+    **DECODER, "vocab_size": 97, "num_key_value_heads": 4, "n_routed_experts": 8, "n_shared_experts": 2,
+    "num_experts_per_tok": 3, "moe_intermediate_size": 16, "mlp_layer_types": ["dense", "sparse", "sparse"],
+}  # fmt: skip
 SOUND = {
     "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48,
     "conv_depthwise_kernel_size": 5,
@@ -181,6 +188,14 @@ CASES = {
     "wav2vec2-bert with words, sinusoids": Case(
         "Wav2Vec2BertForCTC", "Wav2Vec2BertConfig", lambda: {"input_features": normal(2, 14, 20)},
         SHAW | {"position_embeddings_type": "relative", "vocab_size": 19, "layer_norm_eps": 1e-3},
+    ),
+    "deepseek_ocr2_text": Case(
+        DeepseekOcr2TextModel, DeepseekOcr2TextConfig, lambda: {"input_ids": ids(2, 11)}, EXPERTS, edit=(),
+    ),
+    "deepseek_ocr2_text, groups": Case(
+        DeepseekOcr2TextModel, DeepseekOcr2TextConfig, lambda: {"input_ids": ids(2, 11)},
+        EXPERTS | {"topk_method": "group_limited_greedy", "n_group": 4, "topk_group": 2, "attention_bias": True,
+                   "routed_scaling_factor": 2.0, "mlp_layer_types": ["sparse"] * 3}, edit=(),
     ),
     "blip_2_qformer": Case("Blip2QFormerModel", "Blip2QFormerConfig", queries, QFORMER),
     "instructblip_qformer": Case(
@@ -283,6 +298,7 @@ REFUSED = {
         {"add_adapter": True},
     ],
     "wav2vec2-bert": [{"position_embeddings_type": "rotary"}, {"conv_depthwise_kernel_size": 4}],
+    "deepseek_ocr2_text": [{"mlp_layer_types": None}, {"mlp_bias": True}, {"topk_method": "noaux_tc"}],
     "blip_2_qformer": [{"use_qformer_text_input": True}],
 }
 

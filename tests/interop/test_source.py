@@ -104,6 +104,7 @@ def test_token_ids_come_along(tmp_path: Path) -> None:
 
 NEEDED: dict[str, dict[str, Any]] = {
     "deepseek_v2": {"num_experts_per_tok": 6},  # their own default is None, with which their model cannot run
+    "deepseek_ocr2_text": {"num_experts_per_tok": 6, "mlp_layer_types": ["dense", *["sparse"] * 31]},
     "wav2vec2-conformer": {"feat_extract_norm": "layer"},
     "reformer": {"is_decoder": True, "num_buckets": 4},  # without, the first text decides
 }

@@ -27,6 +27,7 @@ FAMILIES = {
     "qwen3_moe": "qwen3_moe",
     "deepseek_v2": "deepseek_v2",
     "deepseek_v3": "deepseek_v3",
+    "deepseek_ocr2_text": "deepseek_ocr2_text",
     "minimax": "minimax",
     "rwkv": "rwkv",
     "xlnet": "xlnet",
