@@ -15,9 +15,9 @@ def in_layer(w: Writer, node: Node) -> bool:
     mask = node.attrs["mask"]
     if node.attrs.get("cross") or (is_full(mask) and w.attr(node, "empty_rows") != "all"):
         return False
-    q, k = (w.type(v).shape if v else () for v in node.inputs[:2])  # (B, H, S, D) or (B, S, H·D)
-    time = 2 if len(q) == 4 else 1
-    return holds(mask, *BLOCKS) or (w.type(w.stream).shape[1] != q[time] and (not k or q[time] == k[time]))
+    shapes = [w.type(v).shape for v in node.inputs[:2] if v]  # (B, H, S, D), or (B, S, H·D) and latents (B, S, R)
+    q, *k = (shape[2] if len(shape) == 4 else shape[1] for shape in shapes)
+    return holds(mask, *BLOCKS) or (w.type(w.stream).shape[1] != q and k in ([], [q]))
 
 
 def known(mask: Mask) -> Mask:
