@@ -82,7 +82,8 @@ def _marked(s: Scope, rows: Any, h: str, at: str) -> str:
         case "rows_input":
             return s.capture_input(rows.name, shape)
         case "prefix":
-            return s.capture_input("prefix", shape, "zeros")
+            total = s.type_of(s.capture("attention_mask")).shape[1]  # as masks read it
+            return s.capture_input("prefix", (shape[0], total), "zeros")
         case "sees" if rows.source in s.seen:
             look = s.seen[rows.source]
             return s.b.node(

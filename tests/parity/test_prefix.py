@@ -13,6 +13,7 @@ from archspec.errors import InputError
 from archspec.spec import load_spec, resolve
 from compiler.cost.report import cost
 from compiler.cost.sites import sites, whole_prompt, why_no_step
+from compiler.ir.program import Program
 from compiler.lower.program import lower
 from tests.emit_onnx.exact import emitted as onnx_package
 from tests.emit_torch.exact import drawn
@@ -86,18 +87,30 @@ def test_padded_rows(tmp_path: Path) -> None:
 @torch.no_grad()
 def test_prefixes_beside_other_masks(mask: Any, tmp_path: Path) -> None:
     """Later tokens look back at the prefix from wherever they stand."""
-    program = lower(resolve(load_spec(spec(attention={"mask": mask}))))
+    check(lower(resolve(load_spec(spec(attention={"mask": mask})))), tmp_path)
+
+
+def check(program: Program, folder: Path) -> None:
+    """Both packages against the meaning, whole and in steps behind the prefix."""
     inputs = {"input_ids": ids(2, LENGTH), "prefix": given("glm-130b")["prefix"]}
     weights = drawn(program)
     expected = meaning(program, weights, inputs)
-    model = torch_model(program, weights, tmp_path / "torch")
+    model = torch_model(program, weights, folder / "torch")
     near(model(**inputs), expected)
     for ends in CUTS:
         near(stepped(model, inputs, ends), expected)
-    package, _ = onnx_package(program, {path: x.float() for path, x in weights.items()}, tmp_path / "onnx")
+    package, _ = onnx_package(program, {path: x.float() for path, x in weights.items()}, folder / "onnx")
     near(package.forward(inputs), expected)
     for ends in CUTS:
         near(package.stepped(inputs, ends), expected)
+
+
+@pytest.mark.parametrize("mask", ["causal", {"type": "or", "of": ["causal", PREFIX]}])
+@torch.no_grad()
+def test_branches_of_the_prefix_alone(mask: Any, tmp_path: Path) -> None:
+    own = {"pre_norm": "rms", "op": {"type": "attention", "n_heads": 4, "mask": mask}}
+    some = {"pre_norm": "rms", "op": {"type": "mlp", "d_ff": 24, "activation": "gelu"}, "rows": "prefix"}
+    check(lower(resolve(load_spec(spec(blocks={"main": [own, some]})))), tmp_path)
 
 
 @torch.no_grad()

@@ -9,4 +9,4 @@ from compiler.ops.context import Context
 
 def run(inputs: list[Tensor], params: dict[str, Tensor], attrs: Attrs, ctx: Context) -> tuple[Tensor, ...]:
     old, new, marked = inputs
-    return (torch.where(marked.bool()[..., None], new, old),)
+    return (torch.where(marked[:, -old.shape[1] :].bool()[..., None], new, old),)

@@ -8,4 +8,8 @@ FIELDS = ()
 
 def write(w: Writer, node: Node) -> str:
     old, new, marked = w.inputs
+    symbol = w.types[0].shape[1]
+    if w.sheet.stepping and w.types[2].shape[1] == "T" and symbol == "S":
+        total = w.length("T")
+        marked = w.op("Slice", marked, w.op("Sub", total, w.length(symbol)), total, w.ints(1))
     return w.op("Where", w.op("Unsqueeze", w.cast(marked, "bool"), w.ints(-1)), new, old)
