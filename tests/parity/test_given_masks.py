@@ -54,7 +54,7 @@ def test_looking_at_another_stack_through_a_mask(mask: Any, empty: str, tmp_path
     sees[0, 2] = mask["type"] == "not"
     given = {"sees": sees.long()}
     expected = meant(document, 1, input_ids=tokens, image=states.double(), **given)
-    found = model_of(document, tmp_path / "p")(states, None, decoder_input_ids=tokens, **given)
+    found = model_of(document, tmp_path / "p")(image=states, input_ids=tokens, **given)
     torch.testing.assert_close(found.double(), expected, atol=2e-5, rtol=0)
 
 
