@@ -74,7 +74,7 @@ def test_memory_that_begins_with_zeros(tmp_path: Path) -> None:
     entry = {"block": "main", "set": {"/0/op/extra_keys": [{"type": "zeros", "count": 12}]}}
     program = lower(shrunk("transformer-xl-wt103", {"decoder": [entry, entry]}, SIZES | {"mask": SEGMENTS}))
     weights = renamed(program.parameter_paths(), given.weights, CLUSTERS)
-    everywhere(program, weights, given.inputs, given.outputs["zeros"], tmp_path, runtimes=())
+    everywhere(program, weights, given.inputs, given.outputs["zeros"], tmp_path)
 
 
 def test_clusters_of_one_width_have_no_projections(tmp_path: Path) -> None:

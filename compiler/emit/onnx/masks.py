@@ -10,7 +10,7 @@ from compiler.emit.onnx.blocks import Scored, drawn_blocks, top_blocks
 from compiler.emit.onnx.sheet import LOCAL
 from compiler.emit.onnx.writer import Writer, key_of
 from compiler.ir.types import Dim
-from compiler.masks.facts import Mask, holds
+from compiler.masks.facts import Mask, holds, parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,25 @@ def _visible(m: Writer, mask: Mask, rows: Rows, key_mask: str, empty_rows: str) 
         some = m.op("ReduceMax", m.cast(seen, "int32"), m.ints(-1), keepdims=1)
         seen = m.op("Or", seen, m.op("Not", m.cast(some, "bool")))
     return seen
+
+
+def visible_before(w: Writer, mask: Mask, rows: Rows, count: int) -> str:
+    """(1, 1|H, S, count) bool: who sees keys at -count to -1, as `compiler.masks.dense.dense_before`."""
+    if _in_blocks(mask):
+        w.refuse(f"keys before the first under the mask {mask['type']!r} with blocks")
+
+    def build(m: Writer) -> str:
+        atoms = _Atoms(m, rows, "")
+        atoms.j = m.op("Unsqueeze", m.ints(*range(-count, 0)), m.ints(0))
+        sizes = m.op("Concat", m.ints(1, 1), m.length(rows.new), m.ints(count), axis=0)
+        return m.op("Expand", atoms.of(mask), sizes)
+
+    return w.shared(key_of("visible before", dict(mask), [rows.new, rows.total], count), build)
+
+
+def _in_blocks(mask: Mask) -> bool:
+    """Does it divide slots by the length of a block? (A quotient of whole numbers is rounded towards zero.)"""
+    return mask["type"] == "fixed" or mask.get("block", 1) > 1 or any(map(_in_blocks, parts(mask)))
 
 
 def hidden_as(w: Writer, seen: str, biases: tuple[str, ...] = ()) -> str:
@@ -90,7 +109,7 @@ class _Atoms:
                     m.refuse("blocks chosen by their scores here")
                 return top_blocks(m, mask, self.rows.scored, i, j, self.key_mask)
             case "full":
-                return m.op("GreaterOrEqual", j, m.whole(0))
+                return m.op("Equal", j, j)
             case "causal":
                 return m.op("LessOrEqual", j, i)
             case "self":

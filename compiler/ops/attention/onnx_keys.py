@@ -49,17 +49,18 @@ def extras(w: Writer, node: Node) -> tuple[tuple[str, str, str], ...]:
     found = []
     for number, kind in enumerate(kinds):
         k, v, mask = w.inputs[first + 3 * number :][:3]
-        if kind == "compressed":
-            hidden = _slots(w, node.attrs, mask, w.types[0].shape[2], w.types[first + 3 * number].shape[2], biases)
+        if kind in ("compressed", "zeros"):
+            slots = w.types[first + 3 * number].shape[2]
+            seen = _slots(w, node.attrs["compressed"], mask, w.types[0].shape[2], slots) if kind != "zeros" else mask
+            hidden = _biased(w, seen, biases, node.attrs["scale"])
         else:
             hidden = _given(w, mask) if mask else _zeros(w, k)
         found.append((k, v, hidden))
     return tuple(found)
 
 
-def _slots(w: Writer, attrs: Attrs, real: str, new: Dim, slots: Dim, biases: list[str]) -> str:
-    """Compressed slots of a whole sequence, up to (B, H, S, Z): what a query sees of them, and the scores' biases."""
-    past = attrs["compressed"]
+def _slots(w: Writer, past: Attrs, real: str, new: Dim, slots: Dim) -> str:
+    """Compressed slots that the queries of a whole sequence see, up to (B, H, S, Z)."""
 
     def seen(m: Writer) -> str:
         slot = counted(m, slots)  # (Z,)
@@ -69,11 +70,15 @@ def _slots(w: Writer, attrs: Attrs, real: str, new: Dim, slots: Dim, biases: lis
         some = m.op("And", m.op("Less", slot, ready), late)
         return m.op("And", some, m.op("Unsqueeze", m.cast(real, "bool"), m.ints(1, 2))) if real else some
 
-    mask = w.shared(key_of("slots in view", dict(past), [new, slots], real), seen)
+    return w.shared(key_of("slots in view", dict(past), [new, slots], real), seen)
+
+
+def _biased(w: Writer, seen: str, biases: list[str], scale: float) -> str:
+    """The biases, given before the scale, where visible, a huge negative elsewhere."""
     total = w.number(0.0)
     for bias in biases:
-        total = w.op("Add", total, w.op("Mul", bias, w.number(attrs["scale"])))
-    return w.op("Where", mask, total, w.number(LOWEST))
+        total = w.op("Add", total, w.op("Mul", bias, w.number(scale)))
+    return w.op("Where", seen, total, w.number(LOWEST))
 
 
 def _zero_key(w: Writer, type_: TensorType) -> str:
