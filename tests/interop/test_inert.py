@@ -89,6 +89,14 @@ HERE = {
     },
     "jamba": dict.fromkeys(["use_associative_scan", "use_mambapy", "use_mamba_kernels"], "which kernel"),
     "bloom": dict.fromkeys(["pretraining_tp", "slow_but_exact"], "the same product in slices"),
+    "idefics": {
+        **dict.fromkeys(["alpha_initializer", "alphas_initializer_range"], "initialisers"),
+        **dict.fromkeys(
+            ["freeze_lm_head", "freeze_text_layers", "freeze_text_module_exceptions", "freeze_vision_layers",
+             "freeze_vision_module_exceptions"],
+            "training",
+        ),
+    },
     "nllb-moe": {"expert_capacity": "stands in for a share of the words that is 0, which is refused"},
     **{
         kind: {

@@ -108,6 +108,25 @@ def measured(model: nn.Module) -> None:
             buffer.add_(0.3 * torch.rand(buffer.shape, generator=torch.Generator().manual_seed(len(name))))
 
 
+def seen_from(first: int) -> Inputs:
+    """One image, which words see from the given one on."""
+    sees = (torch.arange(11) >= first).long().expand(2, 11)[:, :, None].contiguous()
+    pixels = normal(2, 1, 3, 8, 8)
+    return {"input_ids": ids(2, 11), "pixel_values": pixels, "image_attention_mask": sees,
+            "attention_mask": torch.ones(2, 11, dtype=torch.long)}  # fmt: skip
+
+
+def as_rows(rows: int) -> Callable[[Inputs], Inputs]:
+    """The spec has no axis of images, and its mask one column for each row that is looked at."""
+
+    def ours(given: Inputs) -> Inputs:
+        sees = given["image_attention_mask"].expand(2, 11, rows).contiguous()
+        return {"input_ids": given["input_ids"], "pixel_values": given["pixel_values"][:, 0],
+                "image_attention_mask": sees}  # fmt: skip
+
+    return ours
+
+
 def pair() -> Inputs:
     return {"input_ids": ids(2, 11), "decoder_input_ids": ids(2, 7)}
 
@@ -126,6 +145,15 @@ NLLB = {
 EXPERTS = {
     **DECODER, "vocab_size": 97, "num_key_value_heads": 4, "n_routed_experts": 8, "n_shared_experts": 2,
     "num_experts_per_tok": 3, "moe_intermediate_size": 16, "mlp_layer_types": ["dense", "sparse", "sparse"],
+}  # fmt: skip
+LOOKS = {
+    "vocab_size": 97, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 4, "num_attention_heads": 4,
+    "max_position_embeddings": 64, "cross_layer_interval": 2, "alpha_initializer": "ones", "qk_layer_norms": True,
+    "use_resampler": True, "pad_token_id": 0,
+    "vision_config": {"embed_dim": 20, "image_size": 8, "patch_size": 4, "num_hidden_layers": 2,
+                      "num_attention_heads": 2, "intermediate_size": 24},
+    "perceiver_config": {"use_resampler": True, "resampler_n_latents": 4, "resampler_depth": 2, "resampler_n_heads": 2,
+                         "resampler_head_dim": 8, "qk_layer_norms_perceiver": True},
 }  # fmt: skip
 SOUND = {
     "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48,
@@ -196,6 +224,15 @@ CASES = {
         DeepseekOcr2TextModel, DeepseekOcr2TextConfig, lambda: {"input_ids": ids(2, 11)},
         EXPERTS | {"topk_method": "group_limited_greedy", "n_group": 4, "topk_group": 2, "attention_bias": True,
                    "routed_scaling_factor": 2.0, "mlp_layer_types": ["sparse"] * 3}, edit=(),
+    ),
+    "idefics": Case(
+        "IdeficsForVisionText2Text", "IdeficsConfig", lambda: seen_from(4) | {"use_cache": False}, LOOKS, as_rows(4),
+        edit=(),
+    ),
+    "idefics, the image as it is, more words": Case(
+        "IdeficsForVisionText2Text", "IdeficsConfig", lambda: seen_from(0) | {"use_cache": False},
+        LOOKS | {"use_resampler": False, "alpha_type": "vector", "qk_layer_norms": False, "additional_vocab_size": 3,
+                 "vocab_size": 94}, as_rows(5), edit=(),
     ),
     "blip_2_qformer": Case("Blip2QFormerModel", "Blip2QFormerConfig", queries, QFORMER),
     "instructblip_qformer": Case(
@@ -299,6 +336,12 @@ REFUSED = {
     ],
     "wav2vec2-bert": [{"position_embeddings_type": "rotary"}, {"conv_depthwise_kernel_size": 4}],
     "deepseek_ocr2_text": [{"mlp_layer_types": None}, {"mlp_bias": True}, {"topk_method": "noaux_tc"}],
+    "idefics": [
+        {"vision_config": {"surprise": 1}},
+        {"perceiver_config": {"surprise": 1}},
+        {"alpha_type": "matrix"},
+        {"num_key_value_heads": 2},
+    ],
     "blip_2_qformer": [{"use_qformer_text_input": True}],
 }
 
