@@ -8,8 +8,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 from archspec.errors import InputError
+from compiler.cost.report import cost
 from compiler.cost.sites import sites
 from compiler.cost.state import carried
 from compiler.ir.program import Program
@@ -157,6 +160,17 @@ def test_state_is_as_declared_and_does_not_grow(tmp_path: Path) -> None:
             declared += site.runs * prod(size(dim, {"B": 1, "T": state.limit or 0}) for dim in state.shape)
     for length in (64, 4096):
         assert sum(x.numel() for layer in model.new_state(1, length).caches for x in layer) == declared
+
+
+@pytest.mark.parametrize("length", [27, 40])
+def test_operations_are_those_of_the_package(length: int, tmp_path: Path) -> None:
+    """Every matrix product of the forward, counted by torch."""
+    found = shrunk("compressive-transformer-enwik8", TWO, SIZES | {"d_head": 8, "d_ff": 48})
+    program = lower(found)
+    model = emitted(program, weights_of(program), tmp_path, ())
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        model(ids(2, length, vocabulary=61))
+    assert cost(found, context=length, batch=2).flops.prefill == counter.get_total_flops()
 
 
 @pytest.mark.parametrize(("new", "total"), [(43, 43), (1, 30), (9, 41), (3, 3), (100, 1000)])
