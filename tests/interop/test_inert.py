@@ -123,6 +123,7 @@ HERE = {
         }
         for kind in ("wav2vec2-conformer", "wav2vec2-bert")
     },
+    "funnel": {"initializer_std": "initialisers"},
     "longformer": {"onnx_export": "the same chunks by other operators"},
 }  # fmt: skip
 

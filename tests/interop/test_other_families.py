@@ -127,6 +127,13 @@ def as_rows(rows: int) -> Callable[[Inputs], Inputs]:
     return ours
 
 
+def two_types(length: int) -> Tensor:
+    """The first token has a type of its own."""
+    types = (torch.arange(length) > 6).long().repeat(2, 1)
+    types[:, 0] = 2
+    return types
+
+
 def pair() -> Inputs:
     return {"input_ids": ids(2, 11), "decoder_input_ids": ids(2, 7)}
 
@@ -154,6 +161,10 @@ LOOKS = {
                       "num_attention_heads": 2, "intermediate_size": 24},
     "perceiver_config": {"use_resampler": True, "resampler_n_latents": 4, "resampler_depth": 2, "resampler_n_heads": 2,
                          "resampler_head_dim": 8, "qk_layer_norms_perceiver": True},
+}  # fmt: skip
+FUNNEL = {
+    "vocab_size": 97, "block_sizes": [2, 1, 2], "num_decoder_layers": 2, "d_model": 32, "n_head": 4, "d_head": 8,
+    "d_inner": 48,
 }  # fmt: skip
 SOUND = {
     "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48,
@@ -233,6 +244,15 @@ CASES = {
         "IdeficsForVisionText2Text", "IdeficsConfig", lambda: seen_from(0) | {"use_cache": False},
         LOOKS | {"use_resampler": False, "alpha_type": "vector", "qk_layer_norms": False, "additional_vocab_size": 3,
                  "vocab_size": 94}, as_rows(5), edit=(),
+    ),
+    "funnel": Case(
+        "FunnelForMaskedLM", "FunnelConfig", lambda: {"input_ids": ids(2, 15), "token_type_ids": two_types(15)}, FUNNEL,
+        edit=("d_inner",),
+    ),
+    "funnel, one block, untied": Case(
+        "FunnelForMaskedLM", "FunnelConfig", lambda: {"input_ids": ids(2, 12), "token_type_ids": two_types(12)},
+        FUNNEL | {"block_sizes": [2], "num_decoder_layers": 1, "attention_type": "factorized", "tie_word_embeddings": False, "layer_norm_eps": 1e-3},
+        edit=("d_inner",),
     ),
     "blip_2_qformer": Case("Blip2QFormerModel", "Blip2QFormerConfig", queries, QFORMER),
     "instructblip_qformer": Case(
@@ -341,6 +361,14 @@ REFUSED = {
         {"perceiver_config": {"surprise": 1}},
         {"alpha_type": "matrix"},
         {"num_key_value_heads": 2},
+    ],
+    "funnel": [
+        {"block_repeats": [1, 2, 1]},
+        {"pooling_type": "max"},
+        {"separate_cls": False},
+        {"pool_q_only": False},
+        {"block_sizes": [0, 1]},
+        {"block_sizes": 3},
     ],
     "blip_2_qformer": [{"use_qformer_text_input": True}],
 }

@@ -41,6 +41,7 @@ FAMILIES = {
     "glm": "glm",
     "glm4": "glm4",
     "mpt": "mpt",
+    "funnel": "funnel",
     "idefics": "idefics",
     "mllama_text_model": "mllama_text_model",
     "wav2vec2-conformer": "wav2vec2_conformer",
