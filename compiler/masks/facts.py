@@ -68,7 +68,7 @@ def looks_ahead(mask: Mask) -> bool:
 
 
 def joins_prompt(mask: Mask) -> bool:
-    """True where tokens of a prompt see later ones of it and nothing else is ahead: the prefix must come in one step."""
+    """True where tokens of a prompt see later ones of it, and nothing else is ahead: it must come in one step."""
     return reach(mask, in_prompt=True)[1] > 0 and not looks_ahead(mask)
 
 
@@ -99,6 +99,13 @@ def cache_limit(mask: Mask) -> int | None:
 def holds(mask: Mask, *types: str) -> bool:
     """True where the expression is, or has inside it, one of these types."""
     return mask["type"] in types or any(holds(part, *types) for part in parts(mask))
+
+
+def scored(mask: Mask, total: int) -> int:
+    """Products with keys that one query takes to choose its blocks: with the mean of each block, or with every key."""
+    if mask["type"] == "top_blocks":
+        return total if mask.get("score") == "max_key" else -(-total // int(mask["block"]))
+    return sum(scored(part, total) for part in parts(mask))
 
 
 def input_names(mask: Mask) -> list[str]:
