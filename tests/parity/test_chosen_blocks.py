@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, LlamaConfig, LlamaForCausalLM
 
 from archspec.spec import load_spec, resolve
+from compiler import ops
 from compiler.ir.program import Program
 from compiler.lower.program import lower
 from compiler.masks.dense import Attended, dense_mask
@@ -101,6 +102,21 @@ def test_targets(form: str, passes: tuple[str, ...] | None, tmp_path: Path) -> N
     model = check_torch(program, tokens, tmp_path / "torch", passes)
     assert hasattr(type(model), "caches") == (not looks_ahead(MASKS[form]))
     check_onnx(program, drawn(program), tokens, tmp_path / "onnx", passes)
+
+
+def test_flops() -> None:
+    """Beside the visible pairs: one product with the mean key of each block, or with every key."""
+    env = {"B": 1, "S": 21, "T": 21}
+
+    def exact(mask: dict[str, Any]) -> int:
+        block = masked(mask).blocks["decoder"]
+        core = next(node for node in block.nodes if node.op == "attention")
+        return int(ops.get("attention").flops([block.types[v] for v in core.inputs[:3]], core.attrs, env).exact)
+
+    heads, width = 4, 4
+    segments = {"type": "segment", "length": BLOCK, "memory": BLOCK * (COUNT - 1)}  # sees as many keys, chooses none
+    assert exact(MASKS["mean key"]) - exact(segments) == 2 * heads * width * 21 * 6
+    assert exact(MASKS["best key"]) - exact(segments) == 2 * heads * width * 21 * 21
 
 
 @pytest.mark.parametrize("total", [1, 7, 16, 23])

@@ -17,7 +17,7 @@ rate). Those of the kind "zeros" stand before the first token (see `zero_keys`),
 from collections.abc import Sequence
 
 from compiler.ir.types import TensorType, size
-from compiler.masks.facts import cache_limit, joins_prompt, looks_ahead
+from compiler.masks.facts import cache_limit, holds, joins_prompt, looks_ahead, scored
 from compiler.masks.pairs import causal_window, visible_pairs
 from compiler.ops.base import REQUIRED, Attrs, Env, Flops, Op, StateTensor
 
@@ -50,10 +50,11 @@ class Attention(Op):
         per_pair = 2 * b * heads * (d + int(inputs[2].shape[3]))
         extra = s * extra_keys(inputs, attrs, env)
         own = visible_pairs(attrs["mask"], s, total)
+        gates = 2 * b * heads * d * s * scored(attrs["mask"], total)
         if not (past := attrs.get("compressed")):
-            return Flops(per_pair * (s * total + extra), per_pair * (own + extra))
+            return Flops(per_pair * (s * total + extra) + gates, per_pair * (own + extra) + gates)
         dense, exact = s * -(-total // past["rate"]), visible_slots(past, s, total)
-        return Flops(per_pair * (s * total + extra + dense), per_pair * (own + extra + exact))
+        return Flops(per_pair * (s * total + extra + dense) + gates, per_pair * (own + extra + exact) + gates)
 
     def scores(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> int:
         b, heads, s = (size(x, env) for x in inputs[0].shape[:3])
@@ -63,14 +64,18 @@ class Attention(Op):
 
     def mask_elements(self, inputs: Sequence[TensorType], attrs: Attrs, env: Env) -> int:
         """None where kernels need no telling: everything is visible, or all up to the own token. A window that bites
-        takes a mask where the kernel has no window of its own."""
+        takes a mask where the kernel has no window of its own. Heads that look each at other keys have one each."""
         if attrs.get("cross") or attrs["mask"]["type"] == "full":
             return 0
-        new, total = size(inputs[0].shape[2], env), keys(inputs[1], env)
+        batch, heads, new = (size(x, env) for x in inputs[0].shape[:3])
+        total = keys(inputs[1], env)
+        if holds(attrs["mask"], "top_blocks"):
+            return batch * heads * new * total
         if new == 1 or total <= (causal_window(attrs["mask"]) or 0):
             return 0
         limit = cache_limit(attrs["mask"])
-        return new * (total if limit is None else min(total, limit + new))
+        each = heads if holds(attrs["mask"], "by_head", "random_blocks") else 1
+        return each * new * (total if limit is None else min(total, limit + new))
 
     def state(self, inputs: Sequence[TensorType], attrs: Attrs) -> tuple[StateTensor, ...]:
         if not attrs.get("cross") and inputs[1].shape[2] != "S":
