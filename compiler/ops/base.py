@@ -97,7 +97,7 @@ class Op:
         return None
 
     def whole_prompt(self, attrs: Attrs) -> bool:
-        """True where tokens of a prompt see later ones of it, and nothing else does: it is not to be cut into chunks."""
+        """True where tokens of a prompt see later ones of it, and no others do: it is not to be cut into chunks."""
         return False
 
     def check(self, inputs: Sequence[TensorType], attrs: Attrs) -> str | None:
