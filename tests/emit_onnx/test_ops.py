@@ -17,6 +17,7 @@ from compiler.ir.types import TensorType, size
 from compiler.ops.activation.shape import FUNCTIONS
 from compiler.verify.interpreter import interpret
 from tests.emit_onnx.models import draw, open_model
+from tests.emit_onnx.row_cases import ROW_CASES
 
 B, S, WIDTH = 2, 7, 24
 X = TensorType("float", ("B", "S", WIDTH))
@@ -246,7 +247,7 @@ def identity(case: Any) -> str:
 
 
 @pytest.mark.parametrize("runtime", ["ort", "portable"])
-@pytest.mark.parametrize(("op", "inputs", "attrs"), CASES, ids=identity)
+@pytest.mark.parametrize(("op", "inputs", "attrs"), [*CASES, *ROW_CASES], ids=identity)
 def test_alone(op: str, inputs: dict[str, TensorType], attrs: dict[str, Any], runtime: str, tmp_path: Path) -> None:
     program = alone(op, inputs, attrs)
     given = values(program)
@@ -277,7 +278,7 @@ def test_alone(op: str, inputs: dict[str, TensorType], attrs: dict[str, Any], ru
 
 def test_every_operator_with_an_onnx_form_is_tested_here() -> None:
     written = {name for name in ops.names() if ops.write(name, "onnx") is not None}
-    assert written == {case[0] for case in CASES}, "each operator with a write_onnx.py needs a case here"
+    assert written == {case[0] for case in [*CASES, *ROW_CASES]}, "each operator with a write_onnx.py needs a case here"
 
 
 def test_an_operator_without_onnx_form_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

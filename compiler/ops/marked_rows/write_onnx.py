@@ -3,6 +3,7 @@
 from compiler.emit.onnx.masks import Rows, visible
 from compiler.emit.onnx.writer import Writer, key_of
 from compiler.ir.graph import Node
+from compiler.ir.types import Dim
 
 FIELDS = ("mask", "mask_inputs")
 
@@ -12,8 +13,10 @@ def write(w: Writer, node: Node) -> str:
     names = node.attrs.get("mask_inputs", [])
     rows = Rows(w.types[0].shape[1], w.types[1].shape[1], dict(zip(names, given, strict=True)))
     seen = visible(w, node.attrs["mask"], rows, real)  # (1|B, 1|H, S, T)
-    return w.shared(key_of("rows that see", seen), lambda m: _some(m, seen))
+    batch = w.types[0].shape[0]
+    return w.shared(key_of("rows that see", seen, [batch]), lambda m: _some(m, seen, batch))
 
 
-def _some(m: Writer, seen: str) -> str:
-    return m.cast(m.op("ReduceMax", m.cast(seen, "int32"), m.ints(1, 3), keepdims=0), "bool")
+def _some(m: Writer, seen: str, batch: Dim) -> str:
+    some = m.op("ReduceMax", m.cast(seen, "int32"), m.ints(1, 3), keepdims=0)  # (1|B, S)
+    return m.cast(m.op("Expand", some, m.op("Concat", m.length(batch), m.ints(1), axis=0)), "bool")
