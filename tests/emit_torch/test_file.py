@@ -14,6 +14,7 @@ from archspec.interop.source import open_spec
 from archspec.spec import load_spec, resolve
 from compiler import pipeline
 from compiler.emit.torch import write_model
+from compiler.emit.torch.layout import wrap
 from compiler.emit.torch.names import attribute, comment, identifier, quoted
 from compiler.ir.program import Program
 from compiler.lower.program import lower
@@ -48,6 +49,19 @@ def test_files_import_torch_only(name: str) -> None:
     allowed = {"json", "math", "functools", "pathlib", "typing", "collections", "weakref", "__future__"}
     allowed |= {"torch", "safetensors"}
     assert {name.partition(".")[0] for name in names} <= allowed
+
+
+def test_a_broken_line_says_the_same() -> None:
+    """Calls, lists, conditions inside a lambda: no comma makes a tuple of what brackets only group."""
+    far = " | ".join(f"(some_rows_of_text_{i} - some_columns_of_text_{i} >= {i})" for i in range(6))
+    for line in (
+        f"mask = visible_mask(real, x, lambda i, j: ((j >= 0) if i[-1] + 1 <= 44 else ({far} & (j < 4))), True)",
+        f"rows = ({far})",
+        f"x = call(one, [two, ({far}), three], key={{'four': (5, 6)}})  # (B, S, 32)",
+        "def " + "a_long_name_of_a_function" * 3 + "(one: Tensor, two: dict[str, int], three: Tensor): return one",
+    ):
+        broken = wrap(line)
+        assert len(broken) > 1 and ast.dump(ast.parse("\n".join(broken))) == ast.dump(ast.parse(line))
 
 
 def test_only_helpers_that_are_used(tmp_path: Path) -> None:

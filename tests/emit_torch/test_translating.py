@@ -112,6 +112,41 @@ def test_generation(tmp_path: Path) -> None:
     assert torch.equal(made, ours)
 
 
+def looking() -> dict[str, Any]:
+    """Text that looks at an image, which is a stack without layers."""
+    features = {"type": "features", "name": "image", "width": 12}
+    sees = {"type": "input", "name": "image_mask_by_token"}
+    text = stack(attention(mask="causal"), False, {"sum": ["tokens"]}, "rms")
+    look = {"pre_norm": "rms", "op": attention(source="vision", mask=sees), "gate": {"type": "learned", "fn": "tanh"}}
+    text["blocks"]["main"].insert(1, look)
+    return {"vision": {"d_model": 12, "input": {"name": "image", "sum": [features]}}, "text": text}
+
+
+def test_generation_beside_an_image(tmp_path: Path) -> None:
+    """A new token sees of the image what the last one of the prompt saw."""
+    model = model_of(spec(looking()), tmp_path / "p")
+    prompt, image = ids(2, 4), torch.randn(2, 5, 12, generator=torch.Generator().manual_seed(0))
+    sees = torch.zeros(2, 4, 5)
+    sees[:, 1:, :2] = sees[1, 3:, 3:] = 1
+    made = model.generate(prompt, 5, image=image, image_mask_by_token=sees, end_ids=())
+    ours = prompt
+    for _ in range(5):
+        ours = torch.cat([ours, model(image, input_ids=ours, image_mask_by_token=sees)[:, -1:].argmax(-1)], 1)
+        sees = torch.cat([sees, sees[:, -1:]], 1)
+    assert torch.equal(made, ours)
+    assert not torch.equal(made, model.generate(prompt, 5, image=-image, image_mask_by_token=sees[:, :4], end_ids=()))
+
+
+def test_rows_joined_to_the_tokens_are_no_step(tmp_path: Path) -> None:
+    """Learned rows before the tokens come once, not before the tokens of each step."""
+    joined = spec({"decoder": stack(attention(mask="causal"), False, [], "rms")})
+    joined["stacks"]["decoder"]["input"] = [
+        {"name": "soft", "sum": [{"type": "latents", "count": 3}]}, {"name": "text", "sum": ["tokens"]}
+    ]  # fmt: skip
+    with pytest.raises(RuntimeError, match="rows of several inputs are joined"):
+        model_of(joined, tmp_path / "p").new_state(1, 4)
+
+
 def test_misuse(tmp_path: Path) -> None:
     model = model_of(spec(biased()), tmp_path / "p")
     with pytest.raises(ValueError, match="decoder_input_ids is missing"):
@@ -120,5 +155,5 @@ def test_misuse(tmp_path: Path) -> None:
         model.generate(ids(1, 4), 3)
     with pytest.raises(ValueError, match="what encode"):
         model.new_state(1, 4)
-    with pytest.raises(ValueError, match="for a batch of 2"):
+    with pytest.raises(ValueError, match=r"part 0 of what encode\(...\) gave must have shape \(2, 5, 16\), found \(1"):
         model.new_state(2, 4, model.encode(ids(1, 5)))

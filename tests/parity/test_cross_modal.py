@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import (
     IdeficsConfig,
     IdeficsForVisionText2Text,
@@ -77,19 +77,18 @@ TEXT: r.Table = {
 }
 
 
-def idefics(resampled: bool) -> IdeficsForVisionText2Text:
+def idefics(resampled: bool) -> nn.Module:
     """Redrawn, its gates open, which start closed."""
     vision = {"embed_dim": 20, "image_size": 8, "patch_size": 4, "num_hidden_layers": 2, "num_attention_heads": 2,
               "intermediate_size": 80, "num_channels": 3}  # fmt: skip
     perceiver = {"use_resampler": resampled, "resampler_n_latents": 4, "resampler_depth": 2, "resampler_n_heads": 2,
                  "resampler_head_dim": 8, "qk_layer_norms_perceiver": True}  # fmt: skip
-    model = redraw(IdeficsForVisionText2Text(IdeficsConfig(
+    return redraw(IdeficsForVisionText2Text(IdeficsConfig(
         vocab_size=VOCAB, additional_vocab_size=0, hidden_size=32, intermediate_size=48, num_hidden_layers=4,
         num_attention_heads=4, max_position_embeddings=64, cross_layer_interval=2, alpha_initializer="ones",
         alpha_type="float", qk_layer_norms=True, use_resampler=resampled, tie_word_embeddings=False, pad_token_id=0,
         bos_token_id=1, eos_token_id=2, vision_config=vision, perceiver_config=perceiver,
     )))  # fmt: skip
-    return model
 
 
 SIZED = {

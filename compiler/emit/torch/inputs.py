@@ -146,10 +146,18 @@ def _sizes(w: Writer, names: list[str]) -> str:
 def _check_shape(w: Writer, argument: str, type_: TensorType, sizes: str, absent: bool = False) -> None:
     """absent: it may be."""
     w.file.helper("check_shape", f"{RUNTIME}.base")
-    dims = [str(d) if isinstance(d, int) else quoted(d) if SUM.fullmatch(d) else "None" for d in type_.shape]
     dtype = ", self.dtype" if type_.dtype == "float" else ""
-    check = f"check_shape({argument}, {quoted(argument)}, ({', '.join(dims)}), {sizes or '{}'}{dtype})"
+    check = f"check_shape({argument}, {quoted(argument)}, {dims(type_, w.steps)}, {sizes or '{}'}{dtype})"
     w.lines += [f"if {argument} is not None:", f"    {check}"] if absent else [check]
+
+
+def dims(type_: TensorType, steps: bool = False) -> str:
+    """A shape as a tuple, None for a length that a check cannot work out. steps: T are more tokens than S."""
+    shape = [d if d != "T" else None if steps else "S" for d in type_.shape]
+    found = [
+        quoted(d) if isinstance(d, str) and SUM.fullmatch(d) else str(d if isinstance(d, int) else None) for d in shape
+    ]
+    return f"({', '.join(found)}{',' if len(found) == 1 else ''})"
 
 
 def _real(w: Writer, name: str, argument: str) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from compiler import ops
 from compiler.emit.torch import methods
-from compiler.emit.torch.inputs import Argument, check_positions, read_inputs, with_usual
+from compiler.emit.torch.inputs import Argument, check_positions, dims, read_inputs, with_usual
 from compiler.emit.torch.layer import Layer, declared
 from compiler.emit.torch.methods import Signature
 from compiler.emit.torch.names import comment, identifier, quoted, unique
@@ -203,6 +203,8 @@ class ModelWriter:
         if self.encodes:
             lines[-1:] = [f"    source_names = {strings([a.name for a in self.source_arguments])}", ""]
             lines[-1:] = [f"    first_name = {quoted(self.arguments[0].name)}", ""]
+            handed = [dims(self.program.main.types[v]) for v in self.crossing]
+            lines[-1:] = [f"    crossing = ({', '.join(handed)}{',' if len(handed) == 1 else ''})", ""]
         lines[-1:] = [*methods.table([*self.source_arguments, *self.arguments]), ""]
         if told := methods.told_places(self.arguments) if self.steps else []:
             lines[-1:] = [f"    places = {strings([a.name for a in told])}", ""]

@@ -18,6 +18,9 @@ class Concat(Op):
         shape[axis] = total([x.shape[axis] for x in inputs])
         return (TensorType(inputs[0].dtype, tuple(shape)),)
 
+    def lookahead(self, attrs: Attrs) -> str | None:
+        return "rows of several inputs are joined" if attrs.get("axis", -1) == -2 else None
+
 
 def total(dims: list[Dim]) -> Dim:
     """The sum of dimensions; symbols stay symbols."""

@@ -13,7 +13,7 @@ def check_ids(ids: Tensor, rows: int, name: str) -> None:
     """ValueError unless ids is (B, S) of whole numbers below `rows`; on a GPU the kernel checks the values."""
     if ids is None:
         raise ValueError(f"{name} is missing: whole numbers (batch, tokens), 0 to {rows - 1}")
-    if ids.dim() != 2 or ids.is_floating_point() or ids.numel() == 0:
+    if ids.dim() != 2 or ids.dtype not in (torch.int64, torch.int32) or ids.numel() == 0:
         raise ValueError(f"{name} must be whole numbers (batch, tokens), found {ids.dtype} {tuple(ids.shape)}")
     if ids.device.type == "cpu" and not torch.compiler.is_compiling():
         low, high = torch.aminmax(ids)
@@ -65,6 +65,13 @@ def real_tokens(mask: Tensor | None, ids: Tensor, name: str) -> Tensor | None:
         return None
     if mask.shape != ids.shape[:2]:
         raise ValueError(f"{name} must have shape {tuple(ids.shape[:2])}, found {tuple(mask.shape)}")
+    if (
+        mask.is_floating_point()
+        and mask.device.type == "cpu"
+        and not torch.compiler.is_compiling()
+        and (mask < 0).any()
+    ):
+        raise ValueError(f"{name} must hold 1 at tokens and 0 at padding, found numbers below 0")
     return mask.bool()
 
 

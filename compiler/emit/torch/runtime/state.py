@@ -15,7 +15,7 @@ from compiler.emit.torch.runtime.base import Base, real_tokens
 class State:
     """The tokens so far: caches by layer (one tensor for each layer and side), padding, and how many there were."""
 
-    owner: Any = None  # the model that made it, as long as that lives; a copy is anybody's
+    owner: Any = None  # a reference to the model that made it; a copy is anybody's
 
     def __init__(
         self,
@@ -42,8 +42,7 @@ class State:
 
     def belong(self, model: Any) -> None:
         """ValueError if another model made this state."""
-        owner = None if self.owner is None else self.owner()
-        if owner is not None and owner is not model:
+        if self.owner is not None and self.owner() is not model:
             raise ValueError("the state was made by another model: make one with new_state(...) of this model")
 
     def take(self, ids: Tensor, real: Tensor | None) -> None:
@@ -76,7 +75,7 @@ def check_step(model: Any, state: Any, last: int | None) -> None:
     """ValueError unless this is a state of the model and `last` a number of tokens."""
     if torch.compiler.is_compiling():
         return
-    if not isinstance(state, State):
+    if not hasattr(state, "belong"):
         raise ValueError(f"a state is what new_state(...) gives, found {type(state).__name__}")
     state.belong(model)
     if last is not None and last < 1:

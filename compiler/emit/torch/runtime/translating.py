@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from compiler.emit.torch.runtime.base import Base
+from compiler.emit.torch.runtime.base import Base, check_shape
 from compiler.emit.torch.runtime.state import State, check_generation, check_step, later, stream_tokens
 
 
@@ -18,6 +18,7 @@ class Sources(Base):
 
     source_names: tuple[str, ...] = ()  # inputs of `encode`
     first_name = ""  # the input that `run` takes first
+    crossing: tuple[tuple[int | str | None, ...], ...] = ()  # shapes of what `encode` gives
 
     def run(
         self,
@@ -72,8 +73,12 @@ class Translating(Sources):
         """An empty state with room for `max_length` target tokens; `encoded` is what `encode` gave."""
         if batch_size < 1 or max_length < 1:
             raise ValueError(f"a state needs a batch and a length of at least 1, found {batch_size} and {max_length}")
-        if not encoded or any(x is not None and x.shape[0] != batch_size for x in encoded):
+        if not isinstance(encoded, tuple) or len(encoded) != len(self.crossing):
             raise ValueError(f"a state needs what encode(...) gave for a batch of {batch_size}")
+        sizes = {"B": batch_size}
+        for i, (x, shape) in enumerate(zip(encoded, self.crossing, strict=True)):
+            if x is not None:
+                check_shape(x, f"part {i} of what encode(...) gave", shape, sizes)
         device = next(self.parameters()).device
         caches = self.caches(batch_size, max_length)
         state = State(caches, batch_size, max_length, device, self.n_counters, self.compiled)
