@@ -74,6 +74,12 @@ def attend_beside(
     return parts[0] if len(parts) == 1 else torch.cat(parts, 2)
 
 
+def score_for_all(scores: Tensor) -> Tensor:
+    """The score of one key that stands for several of the same value: scores (..., E) -> (..., 1)."""
+    wide = torch.promote_types(scores.dtype, torch.float32)
+    return scores.to(wide).logsumexp(-1, keepdim=True).to(scores.dtype)
+
+
 def given_mask(seen: Tensor, real: Tensor | None, x: Tensor, empty_rows_see_all: bool = False) -> Tensor:
     """What hides keys of another stack, added to the scores: seen (B, 1, S, K), real (B, K) or None."""
     if real is not None:
@@ -87,6 +93,13 @@ def hiding(seen: Tensor, x: Tensor) -> Tensor:
     """What hides keys, added to the scores: seen up to (B, H, S, K), in the type of x."""
     seen = seen[(None,) * (4 - seen.dim())]
     return torch.zeros((), dtype=x.dtype, device=x.device).where(seen, float("-inf"))
+
+
+def by_heads(masks: list[Tensor], i: Tensor, j: Tensor) -> Tensor:
+    """Of each mask, up to (B, H, S, K), what its own head sees, or what all heads see: (B|1, H, S, K)."""
+    wide = [m.expand(*m.shape[:-2], len(i), j.shape[1])[(None,) * (4 - m.dim())] for m in masks]
+    own = [m[:, min(head, m.shape[1] - 1)] for head, m in enumerate(wide)]
+    return torch.stack(torch.broadcast_tensors(*own), 1)
 
 
 def drawn_blocks(drawn: Tensor, i: Tensor, j: Tensor, block: int) -> Tensor:

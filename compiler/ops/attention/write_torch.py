@@ -154,7 +154,8 @@ def more_keys(w: Writer, node: Node, first: int, given: tuple[str, ...], past: l
         if kind == "compressed":
             part[:] = compressed(w, node, part, past[2:])
         elif kind == "zeros":
-            part[2] = f"({part[2]}{beside(w, node)}).logsumexp(-1, keepdim=True)"  # one key stands for all
+            w.helper("score_for_all", HELPERS)
+            part[2] = f"score_for_all({part[2]}{beside(w, node)})"
     w.helper("with_extra_keys")
     listed = ", ".join(f"({', '.join(part)})" for part in parts)
     w.line(f"{k}, {v}, {mask} = with_extra_keys({', '.join(given)}, [{listed}])")
