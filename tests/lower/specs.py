@@ -57,8 +57,8 @@ def attentions(draw: st.DrawFn) -> dict[str, Any]:
         "position": draw(positions(d_head)), "bias": draw(st.sampled_from([[], ["q", "k", "v"], ["q", "v"], ["o"]])),
         "d_value": draw(st.sampled_from([d_head, d_head, 6])),
     }  # fmt: skip
-    if draw(st.booleans()):
-        op["softcap"] = 30.0
+    if op["position"] != [{"type": "alibi"}]:  # it leaves a constant of each row open
+        op |= draw(st.fixed_dictionaries({}, optional={"softcap": st.just(30.0), "extra_keys": st.just(["sink"])}))
     if draw(st.booleans()):
         scope, at = draw(st.sampled_from([("head", "before_position"), ("head", "after_position"),
                                           ("width", "before_position")]))  # fmt: skip
