@@ -128,7 +128,7 @@ HERE = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("model_type", FAMILIES)
+@pytest.mark.parametrize("model_type", [name for name in FAMILIES if name in transformers.CONFIG_MAPPING])
 def test_no_model_reads_them(model_type: str) -> None:
     importer = family(model_type)
     module = transformers.CONFIG_MAPPING[model_type].__module__.replace(".configuration_", ".modeling_")

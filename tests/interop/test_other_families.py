@@ -251,7 +251,8 @@ CASES = {
     ),
     "funnel, one block, untied": Case(
         "FunnelForMaskedLM", "FunnelConfig", lambda: {"input_ids": ids(2, 12), "token_type_ids": two_types(12)},
-        FUNNEL | {"block_sizes": [2], "num_decoder_layers": 1, "attention_type": "factorized", "tie_word_embeddings": False, "layer_norm_eps": 1e-3},
+        FUNNEL | {"block_sizes": [2], "num_decoder_layers": 1, "attention_type": "factorized",
+                  "tie_word_embeddings": False, "layer_norm_eps": 1e-3},
         edit=("d_inner",),
     ),
     "blip_2_qformer": Case("Blip2QFormerModel", "Blip2QFormerConfig", queries, QFORMER),

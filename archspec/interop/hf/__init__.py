@@ -31,6 +31,7 @@ FAMILIES = {
     "minimax": "minimax",
     "rwkv": "rwkv",
     "xlnet": "xlnet",
+    "transfo-xl": "transfo_xl",
     "reformer": "reformer",
     "mamba": "mamba",
     "mamba2": "mamba2",
