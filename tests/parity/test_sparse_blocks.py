@@ -145,6 +145,11 @@ MASKS: dict[str, dict[str, Any]] = {
     "causal, drawn among the past": {"type": "or", "of": [{"type": "window", "behind": 6}, OUTSIDE]},
     "beside chosen ones": {"type": "and", "of": [
         {"type": "causal"}, {"type": "or", "of": [OUTSIDE, {"type": "top_blocks", "block": BLOCK, "count": 2}]}]},
+    "by head": {"type": "by_head", "of": [
+        {"type": "causal"}, {"type": "window", "behind": 3},
+        {"type": "and", "of": [{"type": "causal"}, {"type": "top_blocks", "block": BLOCK, "count": 2}]},
+        {"type": "and", "of": [{"type": "causal"}, OUTSIDE]}]},
+    "random by head": {"type": "by_head", "of": [RANDOM, {"type": "full"}, WINDOW, {**RANDOM, "seed": 5}]},
 }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from compiler.emit.onnx.blocks import Scored, drawn_blocks, top_blocks
 from compiler.emit.onnx.sheet import LOCAL
 from compiler.emit.onnx.writer import Writer, key_of
 from compiler.ir.types import Dim
-from compiler.masks.facts import Mask, holds, parts
+from compiler.masks.facts import Mask, holds, input_names, parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,17 +147,31 @@ class _Atoms:
                     first = m.op("And" if mask["type"] == "and" else "Or", first, part)
                 return first
             case "by_head":
-                if holds(mask, "random_blocks", "top_blocks"):
-                    m.refuse("a mask by head that chooses blocks")
-                whole = m.op("Mul", m.op("Add", i, j), m.whole(0))  # (S, T) of zeros: brings every head to this size
-                full = m.op("Equal", whole, m.whole(0))
-                heads = [m.op("Unsqueeze", m.op("And", self.of(part), full), m.ints(-3)) for part in mask["of"]]
-                return m.op("Concat", *heads, axis=-3)
+                return self._by_head(mask)
             case "by_length":
                 short = m.op("LessOrEqual", self.total, m.whole(mask["up_to"]))
                 then = m.op("And", self.of(mask["then"]), short)  # there is no Where over bools
                 return m.op("Or", then, m.op("And", self.of(mask["otherwise"]), m.op("Not", short)))
         m.refuse(f"mask {mask['type']!r}")
+
+    def _by_head(self, mask: Mask) -> str:
+        """Of each mask what its own head sees, or what all heads see: (H, S, T), or (B, H, S, T) where any has a B."""
+        m = self.m
+        whole = m.op("Mul", m.op("Add", self.i, self.j), m.whole(0))  # (S, T) of zeros: brings every head to this size
+        full = m.op("Equal", whole, m.whole(0))
+        heads, batch = [], ""
+        for head, part in enumerate(mask["of"]):
+            seen = m.op("And", self.of(part), full)
+            if holds(part, "top_blocks", "random_blocks"):
+                seen = m.op("Gather", seen, m.whole(head), axis=-3)
+            elif input_names(part):
+                seen = m.op("Gather", seen, m.whole(0), axis=-3)
+            heads.append(m.op("Unsqueeze", seen, m.ints(-3)))
+            if holds(part, "top_blocks") or input_names(part):
+                batch = m.op("Concat", m.op("Shape", seen, start=0, end=1), m.ints(1, 1, 1), axis=0)
+        if batch:
+            heads = [m.cast(m.op("Expand", m.cast(seen, "int32"), batch), "bool") for seen in heads]
+        return m.op("Concat", *heads, axis=-3)
 
     def _modulo(self, x: str, by: int) -> str:
         return self.m.op("Mod", x, self.m.whole(by))  # the sign of the divisor, as torch

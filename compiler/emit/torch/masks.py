@@ -77,8 +77,10 @@ def rule(mask: Mask, total: str, named: dict[str, str]) -> str:
             sign = " & " if mask["type"] == "and" else " | "
             return f"({sign.join(rule(m, total, named) for m in mask['of'])})"
         case "by_head":
-            if input_names(mask) or holds(mask, *BLOCKS):
-                raise NotImplementedError("a mask by head that reads inputs or chooses blocks")
+            if holds(mask, *BLOCKS):
+                return f"by_heads([{', '.join(rule(m, total, named) for m in mask['of'])}], i, j)"
+            if input_names(mask):
+                raise NotImplementedError("a mask by head that reads inputs")
             parts = ", ".join(f"{rule(m, total, named)}.expand(len(i), j.shape[1])" for m in mask["of"])
             return f"torch.stack([{parts}])"
         case "by_length":

@@ -50,6 +50,8 @@ def narrowed(
     arguments = {name: w.variable(value) for name, value in named.items()} | parts
     places = {name: f"given_{n}" for n, name in enumerate(arguments)}
     total = "i[-1] + 1" if span else "j.shape[1]"
+    if holds(expression, "by_head"):
+        w.helper("by_heads", HELPERS)
     sees = w.function("sees", ("i", "j", *places.values()), rule(expression, total, places))
     seen = f"{sees}({', '.join((i, j, *arguments.values()))})"
     name = w.local("mask")
