@@ -42,6 +42,8 @@ def joined(s: Scope, op: Any, h: str, home: str, at: str) -> str:
 def _by_rows(s: Scope, op: Any, h: str, mask: Any, home: str, at: str) -> str:
     """Marked rows look through projections of their own; each attention leaves the other's rows zero."""
     own = frozenset(op.own_projections.of)
+    if op.source not in ("self", *s.before):
+        s.refuse("own projections of queries that see another stack", at)
     if op.position or op.qk_norm or op.extra_keys or op.key_map or not own <= ALL or op.empty_rows != "zeros":
         beside = "positions, norms, extra keys, a key map, of the output or where empty rows see all"
         s.refuse(f"own projections beside {beside}", at)
