@@ -133,8 +133,9 @@ def top_blocks(
         gate = gate.masked_fill(~inside[:, None, None, None], float("-inf")).amax(-1)
     else:
         kept = torch.nn.functional.pad(k, (0, 0, 0, room)).unflatten(2, (blocks, block)) * inside[:, None, ..., None]
-        means = kept.sum(3) / inside.sum(-1).clamp(min=1)[:, None, :, None]  # (B, G, N, D)
-        gate = q @ means[:, :, None].mT
+        wide = torch.promote_types(q.dtype, torch.float32)  # a choice by rounded scores would be another one
+        means = kept.sum(3, dtype=wide) / inside.sum(-1).clamp(min=1)[:, None, :, None]  # (B, G, N, D)
+        gate = q.to(wide) @ means[:, :, None].mT
     gate = gate.flatten(1, 2)  # (B, H, S, N)
     at, own = torch.arange(blocks, device=k.device), i // block
     gate = gate.masked_fill(~inside.any(-1)[:, None, None, :] | (at > own), float("-inf"))
