@@ -7,6 +7,7 @@ from archspec.interop.recipe import (
     PermuteRope,
     Recipe,
     Reshape,
+    Reverse,
     Select,
     Shape,
     Slice,
@@ -93,5 +94,7 @@ def _undo(recipe: Recipe, value: Recipe, stored: Mapping[str, Shape]) -> Iterato
             yield x, Transpose(value, tuple(axes.index(i) for i in range(len(axes))))
         case Reshape(x, _):
             yield x, Reshape(value, shape(x, of))
+        case Reverse(x, axis):
+            yield x, Reverse(value, axis)
         case PermuteRope(x, heads, to):
             yield x, PermuteRope(value, heads, "half" if to == "interleaved" else "interleaved")

@@ -72,6 +72,14 @@ class Select:
 
 
 @dataclass(frozen=True, slots=True)
+class Reverse:
+    """x back to front along `axis`."""
+
+    x: "Recipe"
+    axis: int
+
+
+@dataclass(frozen=True, slots=True)
 class PermuteRope:
     """Rows of a query or key projection moved between the two rotary layouts; axis 0 is (heads * head size).
 
@@ -84,7 +92,7 @@ class PermuteRope:
     to: Pairing
 
 
-Recipe = Stored | Slice | Concat | Transpose | Reshape | Stack | Select | PermuteRope
+Recipe = Stored | Slice | Concat | Transpose | Reshape | Stack | Select | Reverse | PermuteRope
 
 _KINDS: dict[str, type] = {
     "slice": Slice,
@@ -93,6 +101,7 @@ _KINDS: dict[str, type] = {
     "reshape": Reshape,
     "stack": Stack,
     "select": Select,
+    "reverse": Reverse,
     "permute_rope": PermuteRope,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
@@ -134,6 +143,8 @@ def substitute(recipe: Recipe, replace: Callable[[str], Recipe]) -> Recipe:
             return Reshape(substitute(x, replace), shape)
         case Select(x, axis, index):
             return Select(substitute(x, replace), axis, index)
+        case Reverse(x, axis):
+            return Reverse(substitute(x, replace), axis)
         case PermuteRope(x, heads, to):
             return PermuteRope(substitute(x, replace), heads, to)
 
@@ -182,6 +193,10 @@ def shape(recipe: Recipe, stored: Callable[[str], Shape]) -> Shape:
             s = shape(x, stored)
             _check(0 <= axis < len(s) and 0 <= index < s[axis], recipe, s)
             return (*s[:axis], *s[axis + 1 :])
+        case Reverse(x, axis):
+            s = shape(x, stored)
+            _check(0 <= axis < len(s), recipe, s)
+            return s
         case PermuteRope(x, heads, _):
             s = shape(x, stored)
             _check(bool(s) and heads > 0 and s[0] % (2 * heads) == 0, recipe, s)

@@ -4,7 +4,18 @@ from collections.abc import Callable
 
 import torch
 
-from archspec.interop.recipe import Concat, PermuteRope, Recipe, Reshape, Select, Slice, Stack, Stored, Transpose
+from archspec.interop.recipe import (
+    Concat,
+    PermuteRope,
+    Recipe,
+    Reshape,
+    Reverse,
+    Select,
+    Slice,
+    Stack,
+    Stored,
+    Transpose,
+)
 
 
 def evaluate(recipe: Recipe, read: Callable[[str], torch.Tensor]) -> torch.Tensor:
@@ -24,6 +35,8 @@ def evaluate(recipe: Recipe, read: Callable[[str], torch.Tensor]) -> torch.Tenso
             return torch.stack([evaluate(part, read) for part in parts], axis)
         case Select(x, axis, index):
             return evaluate(x, read).select(axis, index)
+        case Reverse(x, axis):
+            return evaluate(x, read).flip(axis)
         case PermuteRope(x, heads, to):
             rows = evaluate(x, read)  # (heads * d, ...)
             # interleaved: (heads, pair, side); half: (heads, side, pair)

@@ -37,7 +37,7 @@ def computed(folder: Path, inputs: dict[str, Tensor], **changes: Any) -> Tensor:
     """What the folder's spec computes in float64; `changes` are fields of its attention."""
     source = open_source(folder)
     document = json.loads(json.dumps(source.spec._document))
-    document["stacks"]["decoder"]["blocks"]["main"][0]["op"].update(changes)
+    next(iter(document["stacks"].values()))["blocks"]["main"][0]["op"].update(changes)
     program = lower(resolve(load_spec(document)))
     shapes = {path: param.shape for path, param in program.parameter_paths().items()}
     assert source.tensors is not None and set(shapes) == set(source.tensors.recipes)
@@ -60,15 +60,31 @@ def test_transformer_xl_with_clusters_of_one_width(tmp_path: Path) -> None:
     torch.testing.assert_close(found, given.outputs["clusters"].double(), atol=1e-4, rtol=1e-4)
 
 
-def test_it_comes_back(tmp_path: Path) -> None:
-    folder = folder_of(TRANSFO_XL, frozen("transformer_xl_hf").weights, tmp_path)
+BERT = {
+    "model_type": "bert", "architectures": ["BertForMaskedLM"], "vocab_size": 61, "hidden_size": 24,
+    "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 40, "max_position_embeddings": 16,
+    "position_embedding_type": "relative_key_query",
+}  # fmt: skip
+
+
+def test_bert_over_distances(tmp_path: Path) -> None:
+    given = frozen("bert_relative")
+    folder = folder_of(BERT, given.weights, tmp_path)
+    inputs = {name: given.inputs[name] for name in ("input_ids", "attention_mask", "token_type_ids")}
+    found, real = computed(folder, inputs), given.inputs["attention_mask"].bool()
+    torch.testing.assert_close(found[real], given.outputs["logits"][real].double(), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("fields", [TRANSFO_XL, BERT, BERT | {"position_embedding_type": "relative_key"}])
+def test_it_comes_back(fields: dict[str, Any], tmp_path: Path) -> None:
+    folder = folder_of(fields, {}, tmp_path)
     spec = open_source(folder).spec
     assert export_config(spec) == (folder / "config.json").read_text()
     document = dict(spec._document)
     document.pop("origin")
     (tmp_path / "config.json").write_text(export_config(load_spec(document)))
     assert canonical(open_source(tmp_path).spec) == canonical(spec)
-    assert json.loads((tmp_path / "config.json").read_text())["model_type"] == "transfo-xl"
+    assert json.loads((tmp_path / "config.json").read_text())["model_type"] == fields["model_type"]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from archspec.interop.recipe import (
     PermuteRope,
     Recipe,
     Reshape,
+    Reverse,
     Select,
     Slice,
     Stack,
@@ -50,6 +51,7 @@ def recipes(draw: st.DrawFn) -> Recipe:
                 Concat((recipe, recipe), axis),
                 Transpose(recipe, tuple(draw(st.permutations(range(len(s)))))),
                 Select(recipe, axis, stop - 1),
+                Reverse(recipe, axis),
             ]
             if s[0] % 4 == 0:
                 options.append(PermuteRope(recipe, 2, draw(st.sampled_from(["half", "interleaved"]))))
@@ -78,6 +80,7 @@ PACKED = {
     },
     "stacked experts": {"experts": Stack((A, B), 0)},
     "one expert each": {f"e{i}": Select(A, 0, i) for i in range(8)},
+    "back to front": {"q": Reverse(A, 0), "k": Reverse(Transpose(B, (1, 0)), 1)},
     "rotary rows": {"q": PermuteRope(A, 2, "half"), "k": PermuteRope(B, 4, "interleaved")},
     "reshaped and stacked the other way": {"x": Reshape(Stack((A, B), 1), (16, 6))},
     "read twice": {"embedding": A, "head": A, "rest": Concat((B, C), 0)},

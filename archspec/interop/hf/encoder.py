@@ -59,9 +59,16 @@ DEFAULTS = {
 }  # fmt: skip
 
 
-def read(config: Config, *, pad_id: int | None = None, head_activation: str | None = None, **defaults: Any) -> Encoder:
+def read(
+    config: Config,
+    *,
+    pad_id: int | None = None,
+    head_activation: str | None = None,
+    positions: tuple[str, ...] = ("absolute",),
+    **defaults: Any,
+) -> Encoder:
     """`defaults` are fields of the file, where the family's are not BERT's; `vocab_size` has to be among them."""
-    config.fixed("position_embedding_type", "absolute")  # transformers 5.23 has no other any more
+    config.fixed("position_embedding_type", *positions)
     absent: dict[str, Any] = DEFAULTS | defaults
 
     def integer(name: str) -> int:
