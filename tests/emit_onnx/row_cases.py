@@ -9,6 +9,7 @@ X = TensorType("float", ("B", "S", WIDTH))
 INTS = TensorType("int", ("B", "S"))
 SLOTS = TensorType("float", ("B", "floor((S+1)/2)", WIDTH))
 GRID = TensorType("float", ("B", 3, "S", 5, WIDTH))
+HEADS = TensorType("float", ("B", 2, "S", 8))
 CHOICES = {"weights": TensorType("float", ("B", "S", 2)), "index": TensorType("int", ("B", "S", 2))}
 CAPACITY = {"n_experts": 8, "top_k": 2}
 TOKENS, FACTOR = {"type": "tokens", "per_expert": 2}, {"type": "factor", "factor": 0.9, "min": 1}
@@ -27,6 +28,8 @@ ROW_CASES: list[tuple[str, dict[str, TensorType], dict[str, Any]]] = [
     *(("limit_choices", CHOICES, CAPACITY | fields) for fields in (
         {"capacity": TOKENS}, {"capacity": FACTOR}, {"capacity": FACTOR | {"over": "batch"}, "above": 0.3},
         {"capacity": {"type": "fraction", "fraction": 0.3}, "share": 0.1}, {"above": 0.2, "share": 0.1})),
+    *(("lsh_attention", {"x": HEADS, "v": HEADS, mask: INTS}, {"chunk": 2, "behind": 2, "buckets": 4, "rounds": 2})
+      for mask in ("mask", "")),
     *(("marked_rows", {"q": X, "k": X, mask: INTS}, {"mask": {"type": "window", "behind": None, "ahead": -1}})
       for mask in ("mask", "")),
     ("marked_rows", {"q": X, "k": X, "": INTS, "prefix": INTS},

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from compiler.ir.types import TensorType, size
 from compiler.ops.base import REQUIRED, Attrs, Env, Flops, Op
 
+HIDDEN, ALONE = -1e9, -1e5  # scores of hidden keys and of a row's own key, as published
+
 
 class LshAttention(Op):
     name = "lsh_attention"
