@@ -1,9 +1,10 @@
 """The random directions of `lsh_attention` without torch: what `torch.randn` draws on the CPU from a seeded generator.
 
 Source: PyTorch 2.13, aten/src/ATen: core/MT19937RNGEngine.h, core/DistributionsHelper.h and
-native/cpu/DistributionTemplates.h (`normal_fill`): MT19937 seeded by the low 32 bits, Box-Muller over blocks of 16 numbers, the last of which is drawn
-anew where the count is no multiple of 16, all in float32; fewer than 16 numbers one pair after another, from 53 bits
-each. torch's vectorised logarithm and cosine round differently: the last bit may differ.
+native/cpu/DistributionTemplates.h (`normal_fill`). MT19937 is seeded by the low 32 bits; Box-Muller works over blocks
+of 16 numbers, the last of which is drawn anew where the count is no multiple of 16, all in float32; fewer than 16
+numbers come one pair after another, from 53 bits each. torch's vectorised logarithm and cosine round differently: the
+last bit may differ.
 """
 
 from typing import Any
