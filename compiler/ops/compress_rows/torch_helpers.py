@@ -44,11 +44,13 @@ class Slots:
         self.fresh = first + torch.arange(made, device=device)  # slots that the new tokens go on with or begin
         self.begun = i[0] - first * rate  # rows of the first one that were there before
         self.number = self.fresh
+        self.joined = made > 2  # more than the two places that a ring has to spare: old and fresh slots side by side
         if state is not None:
             size = slots + (segment + after) // rate + 1
             self.kept = self.fresh[-size:] % size  # where the caches keep them
-            place = torch.arange(size, device=device)
-            self.number = torch.cat((first - 1 - (first - 1 - place) % size, self.fresh))
+            last = first - 1 if self.joined else self.fresh[-1]
+            self.number = last - (last - torch.arange(size, device=device)) % size
+            self.number = torch.cat((self.number, self.fresh)) if self.joined else self.number
         start = i // segment * segment
         evicted = (start - after).clamp(min=0)
         ready = evicted // rate
@@ -82,7 +84,7 @@ class Slots:
         """Put the keys or values of fresh slots (B, G, F, D) into their cache; gives those looked at (B, G, K, D)."""
         if cache is None:
             return new
-        seen = torch.cat((cache, new), 2)
+        seen = torch.cat((cache, new), 2) if self.joined else cache
         cache.index_copy_(2, self.kept, new[:, :, -len(self.kept) :])
         return seen
 
