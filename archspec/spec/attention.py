@@ -2,10 +2,12 @@
 
 from typing import Annotated, ClassVar, Literal
 
+from archspec.spec import rules_ops
 from archspec.spec.masks import Causal, Full, Mask, Rows
 from archspec.spec.node import Choice, Count, Flag, Identifier, Name, Node, Owner, Positive, Real, Size, formula
 from archspec.spec.norms import Activation, Norm
 from archspec.spec.positions import Position
+from archspec.spec.rule import distinct, kv_heads
 
 Projection = Literal["q", "k", "v", "o"]
 
@@ -67,6 +69,7 @@ class OwnProjections(Owner):
     rows: Rows
     of: tuple[Projection, ...] = ("q", "k", "v")
     SHAPE: ClassVar = ("of",)
+    RULES: ClassVar = (distinct("of"),)
 
 
 class StreamKeys(Node):
@@ -147,6 +150,14 @@ class Attention(Owner):
     axis: Count = 0
     empty_rows: Literal["zeros", "all"] = "zeros"
     SHAPE: ClassVar = ("n_heads", "n_kv_heads", "d_head", "d_value", "bias")
+    RULES: ClassVar = (
+        kv_heads,
+        distinct("bias"),
+        rules_ops.rope_within("d_head"),
+        rules_ops.by_head,
+        rules_ops.alibi,
+        rules_ops.compressed_past,
+    )
 
 
 class LatentAttention(Owner):
@@ -165,3 +176,4 @@ class LatentAttention(Owner):
     position: tuple[Position, ...] = ()
     scale: Real = formula("=1/sqrt(d_nope+d_rope)")
     SHAPE: ClassVar = ("n_heads", "q_rank", "kv_rank", "d_nope", "d_rope", "d_value", "bias")
+    RULES: ClassVar = (distinct("bias"), rules_ops.rope_within("d_rope"), rules_ops.by_head)

@@ -2,6 +2,7 @@
 
 from typing import Annotated, ClassVar, Literal
 
+from archspec.spec import rules_inputs
 from archspec.spec.node import Choice, Count, Flag, Identifier, Name, Node, Owner, Positive, Real, Size, Whole, formula
 from archspec.spec.norms import Activation, Norm, Pointwise
 from archspec.spec.positions import Ladder, Layout
@@ -44,6 +45,7 @@ class Sinusoid(PartBase):
     ladder: Ladder = "open"
     offset: Whole = 0
     width: Size = formula("=d_model")
+    RULES: ClassVar = (rules_inputs.sinusoid,)
 
 
 class Axial(PartBase):
@@ -53,6 +55,7 @@ class Axial(PartBase):
     shape: tuple[Size, ...]
     widths: tuple[Size, ...]
     SHAPE: ClassVar = ("shape", "widths")
+    RULES: ClassVar = (rules_inputs.axial,)
 
 
 class Features(PartBase):
@@ -90,6 +93,7 @@ class Patches(PartBase):
     class_token: Flag = False
     bias: Flag = False
     SHAPE: ClassVar = ("channels", "patch", "class_token", "bias")
+    RULES: ClassVar = (rules_inputs.patches,)
 
 
 class AudioConv(PartBase):
@@ -102,6 +106,7 @@ class AudioConv(PartBase):
     activation: Activation = "gelu"
     bias: Flag = False
     SHAPE: ClassVar = ("channels", "kernels", "strides", "bias")
+    RULES: ClassVar = (rules_inputs.audio,)
 
 
 class AdaptiveTokens(PartBase):
@@ -113,6 +118,7 @@ class AdaptiveTokens(PartBase):
     cutoffs: tuple[Size, ...]
     divide: Positive
     SHAPE: ClassVar = ("size", "cutoffs", "divide")
+    RULES: ClassVar = (rules_inputs.cutoffs,)
 
 
 Part = Annotated[
@@ -161,3 +167,4 @@ class Input(Node):
     sum: tuple[Part, ...]
     then: tuple[Pointwise, ...] = ()
     positions: Positions = IndexPositions()
+    RULES: ClassVar = (rules_inputs.widths,)

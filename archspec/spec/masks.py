@@ -1,13 +1,15 @@
 """Masks and rows. A mask is true where a query sees a key; atoms are combined by `and`, `or`, `not`."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
+from archspec.spec import rules
 from archspec.spec.node import Choice, Count, Identifier, Name, Node, Size, Whole
 
 
 class First(Node):
     type: Literal["first"] = "first"
     count: Size
+    RULES: ClassVar = (rules.within_length("count"),)
 
 
 class Last(Node):
@@ -16,11 +18,13 @@ class Last(Node):
     type: Literal["last"] = "last"
     count: Size
     block: Size = 1
+    RULES: ClassVar = (rules.within_length("count"),)
 
 
 class At(Node):
     type: Literal["at"] = "at"
     positions: tuple[Count, ...]
+    RULES: ClassVar = (rules.at,)
 
 
 class Prefix(Node):
@@ -116,6 +120,7 @@ class Fixed(Node):
     type: Literal["fixed"] = "fixed"
     block: Size
     summary: Size = 1
+    RULES: ClassVar = (rules.fixed_mask,)
 
 
 class RandomBlocks(Node):

@@ -2,6 +2,7 @@
 
 from typing import Annotated, ClassVar, Literal
 
+from archspec.spec import rules_ops
 from archspec.spec.attention import Gate, InnerNorm, Projection, QkNorm
 from archspec.spec.masks import Causal, Full, Window
 from archspec.spec.node import (
@@ -20,6 +21,7 @@ from archspec.spec.node import (
 )
 from archspec.spec.norms import Activation, Norm
 from archspec.spec.positions import Position
+from archspec.spec.rule import distinct, kv_heads
 
 
 class ShortConv(Owner):
@@ -72,6 +74,7 @@ class FixedDecay(Node):
 
     type: Literal["fixed"] = "fixed"
     rate: PerHead
+    RULES: ClassVar = (rules_ops.decay_rate,)
 
 
 class GatedDecay(Owner):
@@ -125,6 +128,7 @@ class LinearAttention(Owner):
     inner_norm: InnerNorm | None = None
     gate: Gate | None = None
     SHAPE: ClassVar = ("n_heads", "n_kv_heads", "d_key", "d_value", "bias", "rule")
+    RULES: ClassVar = (kv_heads, distinct("bias"), rules_ops.no_scores, rules_ops.rope_within("d_key"))
 
 
 class SelectiveScan(Owner):
@@ -138,6 +142,7 @@ class SelectiveScan(Owner):
     bias: tuple[Literal["in", "conv", "dt", "out"], ...] = ("conv", "dt")
     rank_norm: Norm | None = None
     SHAPE: ClassVar = ("d_inner", "d_state", "d_conv", "dt_rank", "bias")
+    RULES: ClassVar = (distinct("bias"),)
 
 
 class Ssd(Owner):
@@ -153,6 +158,7 @@ class Ssd(Owner):
     inner_norm: Norm | None = None
     bias: tuple[Literal["in", "conv", "out"], ...] = ("conv",)
     SHAPE: ClassVar = ("n_heads", "d_head", "d_state", "n_groups", "d_conv", "bias")
+    RULES: ClassVar = (distinct("bias"), rules_ops.groups, rules_ops.dt_limit)
 
 
 class Wkv(Owner):
@@ -185,6 +191,7 @@ class LongConv(Owner):
     n_heads: Size = 1
     bias: tuple[Literal["in", "out"], ...] = ()
     SHAPE: ClassVar = ("d_conv", "bias")
+    RULES: ClassVar = (rules_ops.long_conv,)
 
 
 class ConvModule(Owner):
@@ -212,6 +219,7 @@ class LshAttention(Owner):
     buckets: Size
     seed: Whole = 0
     SHAPE: ClassVar = ("n_heads", "d_head")
+    RULES: ClassVar = (rules_ops.lsh,)
 
 
 class HierarchicalAttention(Owner):
@@ -229,6 +237,7 @@ class HierarchicalAttention(Owner):
     position: tuple[Position, ...] = ()
     mask: Annotated[Causal | Full, Choice("causal or full mask")] = Full()
     SHAPE: ClassVar = ("n_heads", "d_head", "bias")
+    RULES: ClassVar = (distinct("bias"), rules_ops.no_scores, rules_ops.rope_within("d_head"), rules_ops.hierarchical)
 
 
 class Compress(Node):
@@ -267,3 +276,4 @@ class CompressSelectAttention(Owner):
     gate: Gate
     position: tuple[Position, ...] = ()
     SHAPE: ClassVar = ("n_heads", "n_kv_heads", "d_head", "compress", "gate")
+    RULES: ClassVar = (kv_heads, rules_ops.no_scores, rules_ops.rope_within("d_head"), rules_ops.compress_select)

@@ -2,8 +2,10 @@
 
 from typing import Annotated, ClassVar, Literal
 
+from archspec.spec import rules_ops
 from archspec.spec.node import Choice, Count, Flag, Node, NonNegative, Owner, Positive, Real, Size
 from archspec.spec.norms import Activation, Norm
+from archspec.spec.rule import distinct
 
 
 class Mlp(Owner):
@@ -15,6 +17,7 @@ class Mlp(Owner):
     bias: tuple[Literal["up", "down"], ...] = ()
     inner_norm: Norm | None = None
     SHAPE: ClassVar = ("d_ff", "bias", "inner_norm")
+    RULES: ClassVar = (distinct("bias"),)
 
 
 class GatedMlp(Owner):
@@ -28,6 +31,7 @@ class GatedMlp(Owner):
     up_offset: Real = 0
     clamp: Positive | None = None
     SHAPE: ClassVar = ("d_ff", "bias", "inner_norm")
+    RULES: ClassVar = (distinct("bias"),)
 
 
 class ShiftedMlp(Owner):
@@ -130,6 +134,7 @@ class FractionCapacity(Node):
     type: Literal["fraction"] = "fraction"
     fraction: Positive
     over: Over = "sequence"
+    RULES: ClassVar = (rules_ops.fraction,)
 
 
 Capacity = Annotated[TokenCapacity | FactorCapacity | FractionCapacity, Choice("capacity")]
@@ -157,3 +162,4 @@ class Moe(Owner):
     router: Router
     shared: SharedExpert | None = None
     SHAPE: ClassVar = ("n_experts", "expert", "router", "shared")
+    RULES: ClassVar = (rules_ops.moe,)

@@ -14,6 +14,8 @@ from typing import Annotated, Any, ClassVar, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict, GetCoreSchemaHandler, Strict, StringConstraints
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from archspec.spec.rule import Rule
+
 LARGEST_NUMBER = 1e40
 
 
@@ -23,6 +25,7 @@ class Node(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, protected_namespaces=())
 
     KEY: ClassVar[str] = "type"  # the field that tells this class apart in its union
+    RULES: ClassVar[tuple[Rule, ...]] = ()  # what its numbers must satisfy together, checked once they are concrete
 
 
 @dataclass(frozen=True)

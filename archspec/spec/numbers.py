@@ -6,7 +6,6 @@ from typing import Any
 from archspec.spec.error import Path, SpecError
 from archspec.spec.formula import FormulaError, Value, evaluate, is_formula, names
 from archspec.spec.node import Node, Number
-from archspec.spec.rules import RULES
 from archspec.spec.walk import number_fields
 
 
@@ -139,7 +138,7 @@ def concrete(node: Any, around: Mapping[str, Value], path: Path, file: str) -> A
         changed = changed or new is not value
         values[name] = new
     result = type(node).model_construct(node.model_fields_set, **values) if changed else node
-    for rule in RULES.get(type(node), ()):
+    for rule in node.RULES:
         if problem := rule(result, scope):
             raise scope.error(*problem)
     return result

@@ -2,6 +2,7 @@
 
 from typing import Annotated, ClassVar, Literal
 
+from archspec.spec import rules, rules_ops
 from archspec.spec.masks import Mask
 from archspec.spec.node import (
     Choice,
@@ -18,6 +19,7 @@ from archspec.spec.node import (
     formula,
 )
 from archspec.spec.norms import Norm
+from archspec.spec.rule import distinct
 
 Ladder = Literal["open", "closed"]  # closed: the last frequency is exactly theta; open: one short of it
 Layout = Literal["halves", "interleaved"]
@@ -91,6 +93,7 @@ class LogBuckets(Node):
     buckets: Size
     max: Size
     sides: Sides = 2
+    RULES: ClassVar = (rules.buckets,)
 
 
 class Exact(Node):
@@ -132,6 +135,7 @@ class Rope(Node):
     scaling: RopeScaling | None = None
     decay_base: Positive | None = None
     ids: Identifier | None = None
+    RULES: ClassVar = (rules_ops.rope, distinct("rotates"))
 
 
 class Alibi(Node):
@@ -160,6 +164,7 @@ class RelativeVectors(Owner):
     projection: Literal["none", "own", "shared"] = "none"
     skip_first: Flag = False
     SHAPE: ClassVar = ("vectors", "terms", "projection")
+    RULES: ClassVar = (rules.vectors,)
 
 
 class RelativeSegments(Owner):

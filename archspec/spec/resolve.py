@@ -37,7 +37,18 @@ def resolve(spec: Spec) -> Resolved:
     for name, stack in spec.stacks.items():
         check_flow(name, stack, kinds[name], placed[name], scope.file)
     order = stack_order(spec, reads)
-    return replace(resolved, stacks={name: stacks[name] for name in order})
+    needed = _reached(output, in_use)  # a stack that only a block without layers reads is left out with it
+    return replace(resolved, stacks={name: stacks[name] for name in order if name in needed})
+
+
+def _reached(output: str, reads: dict[str, tuple[str, ...]]) -> set[str]:
+    """The output stack and all that it reads, directly or not."""
+    found, pending = set[str](), [output]
+    while pending:
+        if (name := pending.pop()) not in found:
+            found.add(name)
+            pending += reads[name]
+    return found
 
 
 def written_out(spec: Spec) -> tuple[dict[str, list[Unresolved]], dict[str, list[Placed]]]:

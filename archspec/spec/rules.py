@@ -1,17 +1,11 @@
-"""All rules across fields, by class; those of masks, positions and branches are here."""
+"""Rules of masks, positions and branches."""
 
 from typing import Any
 
-from archspec.spec import rules_inputs, rules_ops
-from archspec.spec.masks import At, First, Fixed, Last
-from archspec.spec.mlp import Identity
-from archspec.spec.norms import GroupNorm
-from archspec.spec.positions import LogBuckets, RelativeVectors
 from archspec.spec.rule import Around, Problem, Rule, distinct
-from archspec.spec.steps import Branch, ConcatRead, Parallel
 
 
-def _within_length(field: str) -> Rule:
+def within_length(field: str) -> Rule:
     """Rows named by number lie inside the longest sequence."""
 
     def rule(rows: Any, around: Around) -> Problem:
@@ -24,19 +18,19 @@ def _within_length(field: str) -> Rule:
     return rule
 
 
-def _at(rows: At, around: Around) -> Problem:
+def at(rows: Any, around: Around) -> Problem:
     if not rows.positions:
         return "positions", "at least one position is needed"
-    return _within_length("positions")(rows, around)
+    return within_length("positions")(rows, around)
 
 
-def _fixed_mask(mask: Fixed, around: Around) -> Problem:
+def fixed_mask(mask: Any, around: Around) -> Problem:
     if mask.summary > mask.block:
         return "summary", f"found {mask.summary}, more than the block has ({mask.block})"
     return None
 
 
-def _buckets(distance: LogBuckets, around: Around) -> Problem:
+def buckets(distance: Any, around: Around) -> Problem:
     if distance.buckets % distance.sides:
         return "buckets", f"found {distance.buckets}; two sides need an even number"
     exact = distance.buckets // distance.sides // 2
@@ -45,42 +39,28 @@ def _buckets(distance: LogBuckets, around: Around) -> Problem:
     return None
 
 
-def _vectors(position: RelativeVectors, around: Around) -> Problem:
+def vectors(position: Any, around: Around) -> Problem:
     if not position.terms:
         return "terms", "at least one term is needed"
     return distinct("terms")(position, around)
 
 
-def _branch(branch: Branch, around: Around) -> Problem:
-    wide = isinstance(branch.read, ConcatRead) and len(branch.read.concat) > 1
-    if wide and isinstance(branch.op, Identity):
+def branch(branch: Any, around: Around) -> Problem:
+    wide = hasattr(branch.read, "concat") and len(branch.read.concat) > 1
+    if wide and branch.op.type == "identity":
         return "op", "identity cannot bring joined streams back to the width of one"
     if wide and getattr(branch.residual, "of", "") == "pre_norm":
         return "residual/of", "the output of pre_norm is wider than the stream, since the branch reads joined streams"
     for field in ("pre_norm", "out_norm", "sum_norm"):
         norm = getattr(branch, field)
-        if isinstance(norm, GroupNorm) and around["d_model"] % norm.groups:
+        if norm is not None and norm.type == "group" and around["d_model"] % norm.groups:
             return f"{field}/groups", f"found {norm.groups}; d_model ({around['d_model']}) must be a multiple of it"
     return None
 
 
-def _parallel(step: Parallel, around: Around) -> Problem:
+def parallel(step: Any, around: Around) -> Problem:
     if not step.parallel:
         return "parallel", "at least one branch is needed"
     if step.pre_norm is not None and any(branch.read != step.parallel[0].read for branch in step.parallel):
         return "pre_norm", "one norm for all branches needs branches that read the same"
     return None
-
-
-RULES: dict[type, tuple[Rule, ...]] = {
-    **rules_ops.RULES,
-    **rules_inputs.RULES,
-    RelativeVectors: (_vectors,),
-    LogBuckets: (_buckets,),
-    First: (_within_length("count"),),
-    Last: (_within_length("count"),),
-    At: (_at,),
-    Fixed: (_fixed_mask,),
-    Branch: (_branch,),
-    Parallel: (_parallel,),
-}

@@ -2,17 +2,14 @@
 
 from typing import Any
 
-from archspec.spec.inputs import AdaptiveTokens, AudioConv, Axial, Input, Patches, Sinusoid
-from archspec.spec.norms import LinearMap
-from archspec.spec.rule import Around, Problem, Rule
-from archspec.spec.tree import AdaptiveSoftmax
+from archspec.spec.rule import Around, Problem
 
 
-def _sinusoid(part: Sinusoid, around: Around) -> Problem:
+def sinusoid(part: Any, around: Around) -> Problem:
     return ("width", f"found {part.width}; sines and cosines come in pairs") if part.width % 2 else None
 
 
-def _axial(part: Axial, around: Around) -> Problem:
+def axial(part: Any, around: Around) -> Problem:
     if len(part.shape) != len(part.widths):
         return "widths", f"{len(part.widths)} widths for {len(part.shape)} axes"
     product = 1
@@ -23,26 +20,26 @@ def _axial(part: Axial, around: Around) -> Problem:
     return None
 
 
-def _patches(part: Patches, around: Around) -> Problem:
+def patches(part: Any, around: Around) -> Problem:
     if part.size % part.patch:
         return "patch", f"found {part.patch}; the size ({part.size}) must be a multiple of it"
     return None
 
 
-def _audio(part: AudioConv, around: Around) -> Problem:
+def audio(part: Any, around: Around) -> Problem:
     if not len(part.channels) == len(part.kernels) == len(part.strides) > 0:
         return "channels", "channels, kernels and strides must have one item for each convolution"
     return None
 
 
-def _cutoffs(node: Any, around: Around) -> Problem:
+def cutoffs(node: Any, around: Around) -> Problem:
     cutoffs = node.cutoffs
     if any(b <= a for a, b in zip((0, *cutoffs), (*cutoffs, node.size), strict=True)):
         return "cutoffs", f"found {list(cutoffs)}; allowed: rising, all below the size ({node.size})"
     return None
 
 
-def _widths(item: Input, around: Around) -> Problem:
+def widths(item: Any, around: Around) -> Problem:
     """Every part of a sum has one width, and the sum ends at d_model."""
     if not item.sum:
         return "sum", "at least one part is needed"
@@ -57,23 +54,12 @@ def _widths(item: Input, around: Around) -> Problem:
 
 
 def _width(part: Any, d_model: int) -> int:
-    if isinstance(part, Axial):
+    if part.type == "axial":
         return sum(part.widths)
-    if isinstance(part, AudioConv):
+    if part.type == "audio_conv":
         return part.channels[-1]
     return int(getattr(part, "width", d_model))
 
 
 def _after(steps: tuple[Any, ...], width: int) -> int:
-    return next((step.width for step in reversed(steps) if isinstance(step, LinearMap)), width)
-
-
-RULES: dict[type, tuple[Rule, ...]] = {
-    Input: (_widths,),
-    Sinusoid: (_sinusoid,),
-    Axial: (_axial,),
-    Patches: (_patches,),
-    AudioConv: (_audio,),
-    AdaptiveTokens: (_cutoffs,),
-    AdaptiveSoftmax: (_cutoffs,),
-}
+    return next((step.width for step in reversed(steps) if step.type == "linear"), width)

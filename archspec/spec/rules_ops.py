@@ -1,95 +1,83 @@
 """Rules of ops: what attention, mixers and experts need of their numbers."""
 
-from collections.abc import Callable
 from typing import Any
 
-from archspec.spec.attention import Attention, CompressedPast, LatentAttention, OwnProjections
-from archspec.spec.masks import And, ByHead, ByLength, Mask, Not, Or, Segment
-from archspec.spec.mixers import (
-    CompressSelectAttention,
-    FixedDecay,
-    HierarchicalAttention,
-    LinearAttention,
-    LongConv,
-    LshAttention,
-    SelectiveScan,
-    Ssd,
-)
-from archspec.spec.mlp import FractionCapacity, GatedMlp, Mlp, Moe
-from archspec.spec.positions import Alibi, ByLengthScaling, Rope, Temperature
-from archspec.spec.rule import Around, Problem, Rule, distinct, kv_heads
+from archspec.spec.rule import Around, Problem, Rule
 
 
-def _rope_within(head: Callable[[Any], int]) -> Rule:
-    """The rotated slice lies inside the head."""
+def rope_within(head: str) -> Rule:
+    """The rotated slice lies inside the head, whose size is the field `head`."""
 
     def rule(op: Any, around: Around) -> Problem:
         for i, position in enumerate(op.position):
-            if isinstance(position, Rope) and position.offset + position.dims > head(op):
+            if position.type == "rope" and position.offset + position.dims > getattr(op, head):
                 end = position.offset + position.dims
-                return f"position/{i}/dims", f"the rotated slice ends at {end}, wider than the head ({head(op)})"
+                return (
+                    f"position/{i}/dims",
+                    f"the rotated slice ends at {end}, wider than the head ({getattr(op, head)})",
+                )
         return None
 
     return rule
 
 
-def _rope(rope: Rope, around: Around) -> Problem:
+def rope(rope: Any, around: Around) -> Problem:
     if rope.dims % 2:
         return "dims", f"found {rope.dims}; pairs are rotated, so it must be even"
     scaling = rope.scaling
-    if isinstance(scaling, ByLengthScaling):
+    if scaling is not None and scaling.type == "by_length":
         for field in ("short", "long"):
             if len(getattr(scaling, field)) != rope.dims // 2:
                 return f"scaling/{field}", f"{len(getattr(scaling, field))} factors for {rope.dims // 2} pairs"
     return None
 
 
-def _no_scores(op: Any, around: Around) -> Problem:
+def no_scores(op: Any, around: Around) -> Problem:
     """Positions that act on a matrix of scores need an op that has one."""
     for i, position in enumerate(op.position):
-        if not isinstance(position, Rope | Temperature):
+        if position.type not in ("rope", "temperature"):
             return f"position/{i}", f"{position.type!r} is added to attention scores, and {op.type} has none"
     return None
 
 
-def _alibi(op: Attention, around: Around) -> Problem:
+def alibi(op: Any, around: Around) -> Problem:
     """ALiBi is defined up to a constant of each row of scores (arXiv 2108.12409, section 3), which a softmax over these
     scores alone forgets; a cap or other keys would not."""
     for i, position in enumerate(op.position):
-        if isinstance(position, Alibi) and (op.softcap or op.extra_keys):
+        if position.type == "alibi" and (op.softcap or op.extra_keys):
             beside = "a softcap" if op.softcap else "extra keys"
             return f"position/{i}", f"alibi leaves a constant of each row open, so it cannot stand beside {beside}"
     return None
 
 
-def _compressed_past(op: Attention, around: Around) -> Problem:
+def compressed_past(op: Any, around: Around) -> Problem:
     """What leaves the memory is what the mask stops showing, in whole slots."""
     for i, keys in enumerate(op.extra_keys):
-        if not isinstance(keys, CompressedPast):
+        if keys.type != "compressed_past":
             continue
         for field in ("segment", "after"):
             if getattr(keys, field) % keys.rate:
                 return f"extra_keys/{i}/{field}", f"found {getattr(keys, field)}, not a multiple of rate ({keys.rate})"
-        masks = op.mask.of if isinstance(op.mask, And) else (op.mask,)
-        segments = [(mask.length, mask.memory) for mask in masks if isinstance(mask, Segment)]
+        masks = op.mask.of if op.mask.type == "and" else (op.mask,)
+        segments = [(mask.length, mask.memory) for mask in masks if mask.type == "segment"]
         if segments != [(keys.segment, keys.after)]:
             wanted = f"segment {{length: {keys.segment}, memory: {keys.after}}}"
             return f"extra_keys/{i}", f"the mask shows other tokens than it compresses: it must have {wanted}"
     return None
 
 
-def _by_head(op: Any, around: Around) -> Problem:
-    def widths(mask: Mask) -> list[int]:
-        inner = mask.of if isinstance(mask, And | Or | ByHead) else (mask.of,) if isinstance(mask, Not) else ()
-        inner = (mask.then, mask.otherwise) if isinstance(mask, ByLength) else inner
-        own = [len(mask.of)] if isinstance(mask, ByHead) else []
+def by_head(op: Any, around: Around) -> Problem:
+    def widths(mask: Any) -> list[int]:
+        inner = mask.of if mask.type in ("and", "or", "by_head") else (mask.of,) if mask.type == "not" else ()
+        inner = (mask.then, mask.otherwise) if mask.type == "by_length" else inner
+        own = [len(mask.of)] if mask.type == "by_head" else []
         return own + [width for item in inner for width in widths(item)]
 
     wrong = next((width for width in widths(op.mask) if width != op.n_heads), None)
     return ("mask", f"by_head has {wrong} masks for {op.n_heads} heads") if wrong is not None else None
 
 
-def _decay_rate(decay: FixedDecay, around: Around) -> Problem:
+def decay_rate(decay: Any, around: Around) -> Problem:
     rates = decay.rate if isinstance(decay.rate, tuple) else (decay.rate,)
     if any(not 0 < rate <= 1 for rate in rates):
         return "rate", f"found {min(rates):g} to {max(rates):g}; allowed is above 0 and at most 1"
@@ -98,32 +86,32 @@ def _decay_rate(decay: FixedDecay, around: Around) -> Problem:
     return None
 
 
-def _groups(op: Ssd, around: Around) -> Problem:
+def groups(op: Any, around: Around) -> Problem:
     if op.n_heads % op.n_groups:
         return "n_groups", f"found {op.n_groups}; n_heads ({op.n_heads}) must be a multiple of n_groups"
     return None
 
 
-def _dt_limit(op: Ssd, around: Around) -> Problem:
+def dt_limit(op: Any, around: Around) -> Problem:
     if op.dt_limit and not 0 <= op.dt_limit[0] <= op.dt_limit[1]:
         return "dt_limit", f"found {list(op.dt_limit)}; allowed: [lowest, highest] in order"
     return None
 
 
-def _long_conv(op: LongConv, around: Around) -> Problem:
+def long_conv(op: Any, around: Around) -> Problem:
     for field, count in (("n_heads", op.n_heads), ("filter/groups", op.filter.groups)):
         if around["d_model"] % count:
             return field, f"found {count}; d_model ({around['d_model']}) must be a multiple of it"
     return None
 
 
-def _lsh(op: LshAttention, around: Around) -> Problem:
+def lsh(op: Any, around: Around) -> Problem:
     if op.buckets % 2:
         return "buckets", f"found {op.buckets}; hashes come in pairs, so it must be even"
     return None
 
 
-def _hierarchical(op: HierarchicalAttention, around: Around) -> Problem:
+def hierarchical(op: Any, around: Around) -> Problem:
     if op.block % 2:
         return "block", f"found {op.block}; blocks are halved, so it must be even"
     if op.coarsest < 2 or op.coarsest & (op.coarsest - 1):
@@ -131,7 +119,7 @@ def _hierarchical(op: HierarchicalAttention, around: Around) -> Problem:
     return None
 
 
-def _compress_select(op: CompressSelectAttention, around: Around) -> Problem:
+def compress_select(op: Any, around: Around) -> Problem:
     stride = op.compress.stride
     for field, block in (("compress/block", op.compress.block), ("select/block", op.select.block)):
         if block % stride:
@@ -141,7 +129,7 @@ def _compress_select(op: CompressSelectAttention, around: Around) -> Problem:
     return None
 
 
-def _moe(op: Moe, around: Around) -> Problem:
+def moe(op: Any, around: Around) -> Problem:
     router, choices = op.router, op.n_experts + op.router.identity_experts
     if router.top_k > choices:
         return "router/top_k", f"found {router.top_k}, more than there are experts ({choices})"
@@ -160,25 +148,5 @@ def _moe(op: Moe, around: Around) -> Problem:
     return None
 
 
-def _fraction(capacity: FractionCapacity, around: Around) -> Problem:
+def fraction(capacity: Any, around: Around) -> Problem:
     return ("fraction", f"found {capacity.fraction:g}; allowed is at most 1") if capacity.fraction > 1 else None
-
-
-RULES: dict[type, tuple[Rule, ...]] = {
-    Attention: (kv_heads, distinct("bias"), _rope_within(lambda op: op.d_head), _by_head, _alibi, _compressed_past),
-    OwnProjections: (distinct("of"),),
-    LatentAttention: (distinct("bias"), _rope_within(lambda op: op.d_rope), _by_head),
-    LinearAttention: (kv_heads, distinct("bias"), _no_scores, _rope_within(lambda op: op.d_key)),
-    CompressSelectAttention: (kv_heads, _no_scores, _rope_within(lambda op: op.d_head), _compress_select),
-    HierarchicalAttention: (distinct("bias"), _no_scores, _rope_within(lambda op: op.d_head), _hierarchical),
-    LshAttention: (_lsh,),
-    SelectiveScan: (distinct("bias"),),
-    Ssd: (distinct("bias"), _groups, _dt_limit),
-    LongConv: (_long_conv,),
-    FixedDecay: (_decay_rate,),
-    Mlp: (distinct("bias"),),
-    GatedMlp: (distinct("bias"),),
-    Moe: (_moe,),
-    FractionCapacity: (_fraction,),
-    Rope: (_rope, distinct("rotates")),
-}

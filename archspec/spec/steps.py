@@ -2,6 +2,7 @@
 
 from typing import Annotated, ClassVar, Literal
 
+from archspec.spec import rules
 from archspec.spec.attention import Attention, Gate, LatentAttention
 from archspec.spec.masks import Rows
 from archspec.spec.mixers import (
@@ -99,6 +100,7 @@ class Branch(Node):
     residual: Residual = Add()
     sum_norm: Norm | None = None
     KEY: ClassVar = "op"
+    RULES: ClassVar = (rules.branch,)
 
 
 class Parallel(Node):
@@ -107,6 +109,7 @@ class Parallel(Node):
     parallel: tuple[Branch, ...]
     pre_norm: Norm | None = None
     KEY: ClassVar = "parallel"
+    RULES: ClassVar = (rules.parallel,)
 
 
 class MeanPool(Node):

@@ -4,6 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, PrivateAttr
 
+from archspec.spec import rules_inputs
 from archspec.spec.inputs import Input
 from archspec.spec.node import (
     Choice,
@@ -91,6 +92,7 @@ class AdaptiveSoftmax(Owner):
     divide: Positive
     tie_projections: Flag = False
     SHAPE: ClassVar = ("size", "cutoffs", "divide")
+    RULES: ClassVar = (rules_inputs.cutoffs,)
 
 
 class Head(Node):

@@ -93,10 +93,18 @@ def test_damage(seed: int) -> None:
 
 
 def test_a_source_read_only_by_an_unused_block() -> None:
-    """The block counts for what the output is, not for what the stack reads."""
+    """The block counts for what the output is; a model without it has no such stack."""
     document = tiny({f"{STACK}/blocks/look": {"like": "main", "set": {"/0/op/source": "other"}}})
     document["stacks"]["other"] = tiny()["stacks"]["decoder"]
     resolved = resolve(load_spec(document))
     assert resolved.output == "decoder"
     assert resolved.stacks["decoder"].reads == ()
-    assert canonical(resolved)["output"] == "s0"
+    assert list(resolved.stacks) == ["decoder"]
+    assert canonical(resolved) == canonical(load_spec(tiny()))
+
+
+def test_a_stack_that_nothing_reads() -> None:
+    document = tiny({"output": "decoder"})
+    document["stacks"]["other"] = tiny()["stacks"]["decoder"]
+    with pytest.raises(InputError, match="at /stacks/other: the stack 'other' is read by no other and is not the out"):
+        resolve(load_spec(document))
