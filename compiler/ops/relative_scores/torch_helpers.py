@@ -4,7 +4,7 @@ import math
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def all_distances(i: Tensor, j: Tensor) -> tuple[Tensor, Tensor]:
@@ -54,6 +54,16 @@ def waves(distances: Tensor, inverse: Tensor, x: Tensor, clamp: int | None = Non
     angle = distances[:, None] * inverse
     parts = (angle.sin(), angle.cos())
     return (torch.cat(parts, -1) if halves else torch.stack(parts, -1).flatten(-2)).to(x.dtype)
+
+
+def lasting_waves(
+    model: nn.Module, name: str, far: int, inverse: Tensor, x: Tensor, clamp: int | None = None, halves: bool = True
+) -> Tensor:
+    """The waves of the distances below `far`, made at their first use and kept while type and device stay."""
+    found: Tensor | None = model.__dict__.get(name)
+    if found is None or found.dtype != x.dtype or found.device != x.device:
+        found = model.__dict__[name] = waves(torch.arange(far, device=x.device), inverse, x, clamp, halves)
+    return found
 
 
 def heads_of(x: Tensor, heads: int) -> Tensor:

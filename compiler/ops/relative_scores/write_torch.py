@@ -1,6 +1,8 @@
 """`relative_scores` in PyTorch: distances and their waves once for all layers."""
 
-from compiler.emit.torch.writer import Writer
+import re
+
+from compiler.emit.torch.writer import Writer, quoted
 from compiler.ir.graph import Node
 from compiler.ops.attention.write_torch import span_of
 from compiler.ops.relative_bias.write_torch import row_of, table_rows
@@ -95,7 +97,7 @@ def waves(w: Writer, node: Node) -> tuple[str, str]:
     if spacing := w.attr(node, "spacing"):
         each, place, here = spaced(w, node, spacing)
     elif seen := in_view(w, node):
-        each = w.once("distances", f"torch.arange({far}, device={{0}}.device)", w.stream)
+        each = ""
         place = w.once("places", f"{seen}.clamp(0, {far - 1})", w.stream)
     else:
         if len(node.inputs) > 2:
@@ -113,7 +115,12 @@ def waves(w: Writer, node: Node) -> tuple[str, str]:
     inverse = w.buffer("wave", repr(inverse_frequencies({**vectors, "width": width})))
     more = f", clamp={vectors['clamp']!r}" if vectors.get("clamp") is not None else ""
     more += "" if vectors.get("layout", "halves") == "halves" else ", halves=False"
-    if here:
+    if far and not here:
+        w.helper("lasting_waves")
+        kept = quoted(f"{inverse}_{far}" + re.sub(r"\W+", "_", more))
+        some = f"[: len({each})]" if each else ""
+        wave = w.once("waves", f"lasting_waves(self, {kept}, {far}, self.{inverse}, {{0}}{more}){some}", w.stream)
+    elif here:
         wave = f"waves({each}, {w.once(inverse, f'self.{inverse}')}, {here}{more})"
     else:
         wave = w.once("waves", f"waves({each}, self.{inverse}, {{0}}{more})", w.stream)
