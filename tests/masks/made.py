@@ -13,7 +13,7 @@ def mask(kind: str, **fields: Any) -> st.SearchStrategy[dict[str, Any]]:
 
 ROWS = (
     mask("first", count=st.integers(1, 6))
-    | mask("last", count=st.integers(1, 6))
+    | mask("last", count=st.integers(1, 6), block=st.sampled_from([1, 1, 2, 3]))
     | mask("at", positions=st.lists(st.integers(0, 12), max_size=3, unique=True))
 )
 ATOMS = st.one_of(
