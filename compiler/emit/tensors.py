@@ -152,7 +152,12 @@ def _of_package(plain: Program, source: TensorSource) -> TensorMap:
 
 
 def probe_inputs(program: Program) -> dict[str, Tensor]:
-    """Seeded ids, the first row padded on the left; every other input as its stand-in says."""
+    """Seeded ids, the first row padded on the left; every other input as its stand-in says.
+
+    On the right where padding takes places in experts: on the left those would be missing to tokens, and what padding
+    holds, by which it chooses its experts, is not defined.
+    """
+    places = any(node.op == "limit_choices" for graph in program.graphs() for node in graph.nodes)
     generator = torch.Generator().manual_seed(PROBE_SEED)
     inputs: dict[str, Tensor] = {}
     for name, declared in program.main.inputs.items():
@@ -171,7 +176,7 @@ def probe_inputs(program: Program) -> dict[str, Tensor]:
     for name, stand_in in program.optional.items():
         if stand_in == "ones" and name in program.main.inputs:
             inputs[name] = torch.ones(PROBE_BATCH, PROBE_TOKENS, dtype=torch.long)
-            inputs[name][0, :3] = 0
+            inputs[name][0, slice(-3, None) if places else slice(3)] = 0
     if PREFIX in program.main.inputs:  # short enough for a first step
         inputs[PREFIX] = (torch.arange(PROBE_TOKENS) < PROBE_TOKENS // 2 - 1).long().repeat(PROBE_BATCH, 1)
     return inputs

@@ -43,6 +43,7 @@ class Op:
     """Defaults of the contract; a `shape.py` overrides what differs and binds `OP = Its class()`."""
 
     name: str = ""
+    kind: str = "shape and position"  # what pictures show it as (compiler/draw/kinds.py has the colours)
     fields: Mapping[str, Any] = {}  # attribute -> default; REQUIRED marks one without default
     n_inputs: tuple[int, int | None] = (1, 1)  # fewest, most (None: any)
     saves: tuple[str, ...] = ("inputs",)  # what a backward pass keeps, unless `kept` looks closer
@@ -66,7 +67,7 @@ class Op:
     def touched(self, role: str, shape: tuple[int, ...], attrs: Attrs, tokens: int) -> float:
         """Elements of a parameter that `tokens` tokens together read: all, the rows asked for, or the experts chosen
         (distinct ones, if tokens choose evenly and apart)."""
-        return prod(shape) * (1 - (1 - self.active_share(attrs)) ** tokens)
+        return prod(shape) * (1 - (1 - self.active_share(attrs)) ** max(tokens, 0))
 
     def kept(self, attrs: Attrs) -> tuple[str, ...]:
         """What a backward pass keeps of this node: "inputs", "outputs"."""

@@ -14,7 +14,7 @@ from archspec.spec import Resolved, load_spec, resolve
 from compiler.ir.program import Program
 from compiler.masks.facts import PREFIX
 
-VOCAB, LENGTH, TOKENS = 97, 64, 12
+VOCAB, LENGTH, TOKENS, SAMPLES = 97, 64, 12, 4000
 HEADS = -1  # beside the widths: the most heads
 
 # Field -> the most that it may be.
@@ -22,7 +22,7 @@ AT_MOST = {
     "n_experts": 8, "top_k": 3, "d_ff": 48, "q_rank": 12, "kv_rank": 16, "d_nope": 6, "d_rope": 4, "d_head": 8,
     "d_key": 8, "dt_rank": 4, "d_state": 8, "n_groups": 2, "rank": 6, "features": 16, "stride": 4, "chunk": 4,
     "buckets": 8, "rounds": 2, "kernel": 5, "channels": 12, "per_expert": 3, "left": 5, "right": 4, "summary": 2,
-    "original_length": 16, "divide": 4, "segment": 6, "memory": 6, "after": 6, "slots": 6, "behind": 5, "ahead": 2,
+    "original_length": 16, "divide": 2, "segment": 6, "memory": 6, "after": 6, "slots": 6, "behind": 5, "ahead": 2,
     "block": 4, "max": 16, "keep": 2,
 }  # fmt: skip
 # (type, field) -> the new value, where its name alone does not tell.
@@ -48,7 +48,8 @@ def document(name: str) -> dict[str, Any]:
     made = copy.deepcopy(zoo.read(name))
     widths = sorted({stack["d_model"] for stack in made["stacks"].values()}, reverse=True)
     small = {width: 32 + 16 * i for i, width in enumerate(reversed(widths))}
-    made["max_length"], length = LENGTH, made.get("max_length", LENGTH)
+    length = made.get("max_length", LENGTH)
+    made["max_length"] = SAMPLES if "audio_conv" in str(made) else LENGTH
     if "vocab_size" in made:
         more, made["vocab_size"] = made["vocab_size"], VOCAB
         _sizes(made, {more: VOCAB}, lambda n: VOCAB + n - more if n > more else min(n, VOCAB))
@@ -138,7 +139,7 @@ def inputs(program: Program, tokens: int = TOKENS, seed: int = 0, padded: bool =
         shape = [d if isinstance(d, int) else lengths[d] for d in declared.shape]
         users = program.main.users(name)
         if any(user.op == "strided_conv" for user in users):
-            shape[1] = 4000
+            shape[1] = SAMPLES
         stand_in = program.optional.get(name)
         rows = [user.attrs["rows"] for user in users if user.op in ("embedding", "adaptive_embedding")]
         if stand_in == "ones":
