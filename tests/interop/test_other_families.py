@@ -25,7 +25,7 @@ from compiler.lower.program import lower
 from compiler.verify.interpreter import interpret
 from compiler.weights import load, open_weights
 from tests.emit_torch.packages import model_of
-from tests.interop.tiny import DECODER, redraw
+from tests.interop.tiny import DECODER, ENCODER, redraw
 from tests.parity.test_nllb import dense
 
 torch.set_num_threads(1)
@@ -254,6 +254,10 @@ CASES = {
         FUNNEL | {"block_sizes": [2], "num_decoder_layers": 1, "attention_type": "factorized",
                   "tie_word_embeddings": False, "layer_norm_eps": 1e-3},
         edit=("d_inner",),
+    ),
+    "big_bird, longer than is seen whole": Case(
+        "BigBirdForMaskedLM", "BigBirdConfig", lambda: {"input_ids": ids(2, 42)},
+        ENCODER | {"vocab_size": 97, "block_size": 4, "num_random_blocks": 1, "max_position_embeddings": 64},
     ),
     "blip_2_qformer": Case("Blip2QFormerModel", "Blip2QFormerConfig", queries, QFORMER),
     "instructblip_qformer": Case(

@@ -3,7 +3,7 @@
 Defaults: transformers 5.23 `models/big_bird/configuration_big_bird.py` BigBirdConfig. The spec says what that code
 computes outside training: its random blocks are then all the first block, which so counts 1 + num_random_blocks times
 in the softmax of all blocks but the first and the last; a key counted n times is a bias of log n. Short texts are seen
-whole. It wants texts padded to whole blocks, which is what its caller does.
+whole.
 """
 
 from typing import Any
@@ -34,7 +34,10 @@ def _sparse(config: Config) -> tuple[int, int] | None:
 
 
 def _attention(block: int, count: int) -> dict[str, Any]:
-    ends: list[dict[str, Any]] = [{"type": "first", "count": block}, {"type": "last", "count": block}]
+    ends: list[dict[str, Any]] = [
+        {"type": "first", "count": block},
+        {"type": "last", "count": 1, "block": block},  # that code fills it up with padding
+    ]
     up_to = block * (5 + 2 * count)
     queries = [{"type": "queries", "of": end} for end in ends]
     blocks = [

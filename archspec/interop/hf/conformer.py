@@ -203,7 +203,8 @@ def eps_of(resolved: Resolved) -> float:
 
 
 INERT = frozenset({
-    "activation_dropout", "feat_proj_dropout", "feat_quantizer_dropout", "final_dropout", "layerdrop",
+    "activation_dropout", "feat_extract_dropout", "do_stable_layer_norm",
+    "feat_proj_dropout", "feat_quantizer_dropout", "final_dropout", "layerdrop",
     "conformer_conv_dropout", "apply_spec_augment", "mask_time_prob", "mask_time_length", "mask_time_min_masks",
     "mask_feature_prob", "mask_feature_length", "mask_feature_min_masks", "num_codevectors_per_group",
     "num_codevector_groups", "contrastive_logits_temperature", "num_negatives", "codevector_dim",

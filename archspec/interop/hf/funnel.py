@@ -147,7 +147,7 @@ def tensors(config: Config, head: HeadKind) -> TensorMap:
     return TensorMap(
         recipes,
         prefix="funnel.",
-        unread=() if head == "tokens" else ("lm_head.*",),
+        unread=() if head == "tokens" else ("lm_head.*", "discriminator_predictions.*"),
         copies={"lm_head.weight": embedding.name} if tied else {},
     )
 
@@ -188,6 +188,6 @@ FAMILY = Family(
     spec=to_spec,
     tensors=tensors,
     config=to_config,
-    heads={"FunnelForMaskedLM": "tokens", "FunnelModel": "none"},
-    inert=frozenset({"activation_dropout", "initializer_std"}),
+    heads={"FunnelForMaskedLM": "tokens", "FunnelModel": "none", "FunnelForPreTraining": "none"},
+    inert=frozenset({"activation_dropout", "initializer_std", "max_position_embeddings", "type_vocab_size"}),
 )

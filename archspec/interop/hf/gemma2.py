@@ -77,5 +77,5 @@ FAMILY = Family(
     tensors=tensors,
     config=to_config,
     heads={"Gemma2ForCausalLM": "tokens", "Gemma2Model": "none"},
-    inert=frozenset({"hidden_act", "cache_implementation"}),
+    inert=frozenset({"hidden_act", "cache_implementation", "sliding_window_size"}),
 )

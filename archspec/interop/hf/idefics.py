@@ -139,6 +139,7 @@ FAMILY = Family(
     heads={"IdeficsForVisionText2Text": "tokens", "IdeficsModel": "none"},
     inert=frozenset([
         "dropout", "alpha_initializer", "alphas_initializer_range", "freeze_text_layers", "freeze_lm_head",
-        "freeze_text_module_exceptions", "freeze_vision_layers", "freeze_vision_module_exceptions",
+        "freeze_text_module_exceptions", "freeze_vision_layers", "freeze_vision_module_exceptions", 
+        "cross_layer_activation_function", "max_sequence_length", "word_embed_proj_dim",
     ]),
 )  # fmt: skip

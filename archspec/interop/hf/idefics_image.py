@@ -32,7 +32,7 @@ def _finish(inside: Config) -> None:
     """Refuses what is not known; older releases wrote the fields of every configuration here too."""
     for field, allowed in {**FIXED, "is_encoder_decoder": (False,), "is_decoder": (False,)}.items():
         inside.fixed(field, *allowed)
-    inside.finish((*ALWAYS, "tie_word_embeddings"))
+    inside.finish((*ALWAYS, "tie_word_embeddings", "vision_model_name"))
 
 
 def images(config: Config) -> dict[str, Any]:

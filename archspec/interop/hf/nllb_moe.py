@@ -198,7 +198,8 @@ FAMILY = Family(
     heads={"NllbMoeForConditionalGeneration": "tokens", "NllbMoeModel": "none"},
     inert=frozenset([
         "dropout", "activation_dropout", "init_std", "encoder_layerdrop", "decoder_layerdrop", "expert_capacity",
-        "router_z_loss_coef", "router_aux_loss_coef", "output_router_logits",
+        "router_z_loss_coef", "router_aux_loss_coef",
+        "router_jitter_noise", "add_router_probs", "router_type", "output_router_logits",
     ]),
     encoder_decoder=True,
 )  # fmt: skip

@@ -22,6 +22,11 @@ OLD_NAMES = {"su": "longrope", "yarn": "longrope"}
 
 
 def read(config: Config) -> rms_decoder.Decoder:
+    # Of its successors; here one value only means something.
+    for name in ("attention_bias", "lm_head_bias", "mlp_bias"):
+        config.fixed(name, False)
+    config.fixed("full_attn_mod", 1)
+    config.fixed("interpolate_factor", 1)
     window = None if config.get("sliding_window") is None else config.integer("sliding_window")
     decoder = rms_decoder.read(
         config,

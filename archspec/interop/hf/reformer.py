@@ -226,7 +226,7 @@ FAMILY = Family(
     config=to_config,
     heads={"ReformerModelWithLMHead": "tokens", "ReformerModel": "none"},
     inert=frozenset({
-        "axial_norm_std", "chunk_size_lm_head", "local_attention_probs_dropout_prob",
+        "axial_norm_std", "intermediate_size", "chunk_size_lm_head", "local_attention_probs_dropout_prob",
         "lsh_attention_probs_dropout_prob",
     }),
 )  # fmt: skip

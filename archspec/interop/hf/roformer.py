@@ -73,4 +73,5 @@ FAMILY = Family(
     tensors=tensors,
     config=to_config,
     heads={"RoFormerForMaskedLM": "tokens", "RoFormerModel": "none", "RoFormerForCausalLM": "tokens"},
+    inert=bert.POOLER_FIELDS,
 )
