@@ -9,7 +9,7 @@ from compiler.lower.find import find
 from compiler.lower.masks import lowered, mask_inputs
 from compiler.lower.pointwise import activation, learned_gate, linear, norm, projected_gate
 from compiler.lower.position import rope
-from compiler.masks.facts import cache_limit, input_names, looks_ahead
+from compiler.masks.facts import by_inputs, cache_limit, input_names, looks_ahead
 
 ALL = frozenset("qkv")
 
@@ -79,7 +79,7 @@ def heads(s: Scope, op: Any, h: str, mask: Any, home: str, at: str, own: frozens
     if norms is not None and norms.scope != "width" and norms.at == "before_position":
         q, k = _qk_norm(s, norms, q, k, home, at)
     plain = q
-    if cross and (term := next((t.type for t in op.position if t.type not in ("temperature", "bias_where")), None)):
+    if cross and (term := next((t.type for t in op.position if not _across(t)), None)):
         s.refuse(f"position {term!r} between the places of two stacks", at)
     q, k, biases = _positions(s, op, q, k, home, at)
     v = rope.values(s, op.position, v, at)
@@ -96,6 +96,13 @@ def heads(s: Scope, op: Any, h: str, mask: Any, home: str, at: str, own: frozens
         mask=mask, scale=op.scale, softcap=op.softcap, mask_inputs=names, bias_at=[where for _, where in biases],
         cross=cross, empty_rows=op.empty_rows, at_least=s.at_least["softmax"],
     )  # fmt: skip
+
+
+def _across(term: Any) -> bool:
+    """Whether a position term means something where keys come from another stack."""
+    if term.type == "bias_where":
+        return by_inputs(term.mask.model_dump(mode="json", exclude_none=True))
+    return bool(term.type == "temperature")
 
 
 def _positions(s: Scope, op: Any, q: str, k: str, home: str, at: str) -> tuple[str, str, list[tuple[str, str]]]:
