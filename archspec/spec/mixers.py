@@ -3,7 +3,7 @@
 from typing import Annotated, ClassVar, Literal
 
 from archspec.spec import rules_ops
-from archspec.spec.attention import Gate, InnerNorm, Projection, QkNorm
+from archspec.spec.attention import Attention, Gate, InnerNorm, LatentAttention, Projection, QkNorm
 from archspec.spec.masks import Causal, Full, Window
 from archspec.spec.node import (
     Choice,
@@ -277,3 +277,19 @@ class CompressSelectAttention(Owner):
     position: tuple[Position, ...] = ()
     SHAPE: ClassVar = ("n_heads", "n_kv_heads", "d_head", "compress", "gate")
     RULES: ClassVar = (kv_heads, rules_ops.no_scores, rules_ops.rope_within("d_head"), rules_ops.compress_select)
+
+
+# Every op that mixes positions; `Op` of a branch is one of these or acts on each position alone.
+Mixer = (
+    Attention
+    | LatentAttention
+    | LinearAttention
+    | SelectiveScan
+    | Ssd
+    | Wkv
+    | LongConv
+    | ConvModule
+    | LshAttention
+    | HierarchicalAttention
+    | CompressSelectAttention
+)

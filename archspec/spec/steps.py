@@ -3,19 +3,9 @@
 from typing import Annotated, ClassVar, Literal
 
 from archspec.spec import rules
-from archspec.spec.attention import Attention, Gate, LatentAttention
+from archspec.spec.attention import Gate
 from archspec.spec.masks import Rows
-from archspec.spec.mixers import (
-    CompressSelectAttention,
-    ConvModule,
-    HierarchicalAttention,
-    LinearAttention,
-    LongConv,
-    LshAttention,
-    SelectiveScan,
-    Ssd,
-    Wkv,
-)
+from archspec.spec.mixers import Mixer
 from archspec.spec.mlp import GatedMlp, Identity, LinearOp, Mlp, Moe, ShiftedMlp
 from archspec.spec.node import Choice, Flag, Name, Node, Owner, Real, Size
 from archspec.spec.norms import Norm
@@ -65,23 +55,7 @@ class Replace(Node):
 Residual = Annotated[Add | Gru | Replace, Choice("residual")]
 
 Op = Annotated[
-    Attention
-    | LatentAttention
-    | LinearAttention
-    | SelectiveScan
-    | Ssd
-    | Wkv
-    | LongConv
-    | ConvModule
-    | LshAttention
-    | HierarchicalAttention
-    | CompressSelectAttention
-    | Mlp
-    | GatedMlp
-    | ShiftedMlp
-    | Moe
-    | LinearOp
-    | Identity,
+    Mixer | Mlp | GatedMlp | ShiftedMlp | Moe | LinearOp | Identity,
     Choice("op"),
 ]
 

@@ -6,7 +6,7 @@ from typing import Any
 from compiler import ops
 from compiler.ir.graph import Graph, Node
 
-# kind -> fill, in the order of the legend
+# kind (of operators, `Op.kind`) -> fill, in the order of the legend
 COLOURS = {
     "matrix product": "#bfdbfe",
     "attention": "#fed7aa",
@@ -17,23 +17,10 @@ COLOURS = {
     "choice of experts": "#fecaca",
     "shape and position": "#e2e8f0",
 }
-KINDS = {
-    "linear": "matrix product", "experts": "matrix product",
-    "attention": "attention", "grouped_query_attention": "attention", "latent_attention": "attention",
-    "lsh_attention": "attention", "hierarchical_attention": "attention", "block_attention": "attention",
-    "select_attention": "attention", "compress_blocks": "matrix product",
-    "linear_attention": "recurrence", "running_feature_attention": "recurrence", "modal_conv": "recurrence",
-    "selective_scan": "recurrence", "ssd": "recurrence", "wkv": "recurrence",
-    "rms_norm": "norm", "layer_norm": "norm", "add_norm": "norm",
-    "embedding": "table", "relative_bias": "table", "router": "choice of experts",
-    "add": "elementwise", "mul": "elementwise", "scale": "elementwise", "bias": "elementwise",
-    "activation": "elementwise", "gated_activation": "elementwise", "softcap": "elementwise", "clamp": "elementwise",
-    "learned_gate": "elementwise",
-}  # fmt: skip
 
 
 def kind(node: Node) -> str:
-    return KINDS.get(node.op, "shape and position")
+    return ops.get(node.op).kind
 
 
 def title(node: Node) -> str:

@@ -2,22 +2,24 @@
 
 from compiler import ops
 from compiler.emit.onnx.sheet import ABSENT, Sheet
+from compiler.emit.onnx.stacks import divide
 from compiler.ir.program import Program
 from compiler.ir.types import TensorType
+from compiler.masks.facts import Mask, parts
 
-# Operators whose state the cache inputs and the attention mask hold, and those with inputs for their own states; any
-# other state has no input or output yet.
-CACHED = ("attention", "grouped_query_attention", "latent_attention", "select_attention")
-KEPT = (
-    "causal_conv", "compress_blocks", "limit_choices", "linear_attention", "running_feature_attention",
-    "selective_scan", "shift", "ssd", "wkv",
-)  # fmt: skip
+SEVERAL = "the model has several stacks"
+
+
+def carries(op: str) -> str | None:
+    """How an operator's state enters and leaves the graph, as its `write_onnx.py` says (STATE): "cache": the inputs for
+    past keys and values and the attention mask hold it; "own": inputs of its own; None: it has none yet."""
+    return getattr(ops.write(op, "onnx"), "STATE", None)
 
 
 def no_step(program: Program) -> str | None:
     """None if the whole program can step with past keys and values; else the first reason why not."""
-    if len(program.meta.get("stacks", [])) > 1:
-        return "the model has several stacks"
+    if len(program.meta.get("stacks", [])) > 1 and divide(program) is not None:
+        return SEVERAL
     masks = [type_ for name, type_ in program.main.inputs.items() if program.optional.get(name) == "ones"]
     counted = any(type_.shape[1] == "T" for type_ in masks)
     stateful = 0
@@ -31,16 +33,26 @@ def no_step(program: Program) -> str | None:
             if node.op == "positions" and node.attrs["counts"] == "count_nonpad":
                 return "its positions are counted from the ids, which a step no longer has"
             state = op.state([graph.types[v] if v else ABSENT for v in node.inputs], node.attrs)
-            if node.op in (*CACHED, "positions") and not counted:
+            carried = carries(node.op)
+            if (carried == "cache" or node.op == "positions") and not counted:
                 return "the model has no mask input that counts its past"
-            if node.op in KEPT and graph is program.main:
+            if carried == "own" and graph is program.main:
                 return f"the state of {node.op} outside the layers has no ONNX inputs yet"
-            if state and node.op not in (*CACHED, *KEPT, "positions"):
+            if state and carried is None and node.op != "positions":
                 return f"the state of {node.op} has no ONNX inputs yet"
-            if node.op in CACHED and any(tensor.kind != "cache" for tensor in state):
-                return "it attends to another stack"
-            stateful += node.op in (*CACHED, *KEPT)
+            if carried == "cache" and any(tensor.kind == "constant" for tensor in state):
+                return "a memory beside keys and values has no ONNX inputs yet"
+            if node.attrs.get("cross") and not told_by_rows(node.attrs["mask"]):
+                return f"the mask {node.attrs['mask']['type']!r} over a source counts rows from the first"
+            stateful += carried is not None
     return None if stateful else "nothing in it carries anything from token to token"
+
+
+def told_by_rows(mask: Mask) -> bool:
+    """Is what a row sees of a source told without the row's number?"""
+    if mask["type"] in ("and", "or", "not", "by_head"):
+        return all(map(told_by_rows, parts(mask)))
+    return mask["type"] in ("full", "input", "label", "keys")
 
 
 def name_outputs(sheet: Sheet, values: tuple[str, ...]) -> None:

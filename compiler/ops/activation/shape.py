@@ -15,6 +15,7 @@ FROM_OUTPUT = ("relu", "sigmoid", "tanh", "exp", "softmax")  # whose derivative 
 
 class Activation(Op):
     name = "activation"
+    kind = "elementwise"
     fields = {"function": REQUIRED}
 
     def kept(self, attrs: Attrs) -> tuple[str, ...]:

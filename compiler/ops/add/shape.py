@@ -5,6 +5,7 @@ from compiler.ops.base import Op
 
 class Add(Op):
     name = "add"
+    kind = "elementwise"
     saves = ()
     fields = {"left": 1, "right": 1}
     n_inputs = (2, 2)

@@ -15,6 +15,7 @@ NORMS = ("rms_norm", "layer_norm")
 
 class AddNorm(Op):
     name = "add_norm"
+    kind = "norm"
     fields = {"left": 1, "right": 1, "norm": REQUIRED, "eps": REQUIRED, "gain": REQUIRED, "bias": REQUIRED,
               "eps_at": "inside", "groups": 1, "at_least": "fp32"}  # fmt: skip
     n_inputs = (2, 2)

@@ -24,6 +24,7 @@ from compiler.ops.base import REQUIRED, Attrs, Env, Flops, Op, StateTensor
 
 class Attention(Op):
     name = "attention"
+    kind = "attention"
     saves = ("inputs", "outputs")
     fields = {"mask": REQUIRED, "scale": REQUIRED, "softcap": None, "mask_inputs": [], "bias_at": [], "cross": False,
               "empty_rows": "zeros", "extra": [], "compressed": None, "sink": False, "at_least": "fp32"}  # fmt: skip

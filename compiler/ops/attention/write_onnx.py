@@ -19,6 +19,7 @@ FIELDS = (
     "sink",
     "at_least",
 )
+STATE = "cache"
 
 
 def write(w: Writer, node: Node) -> str:

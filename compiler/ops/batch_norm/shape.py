@@ -9,6 +9,7 @@ from compiler.ops.base import REQUIRED, Attrs, Op
 
 class BatchNorm(Op):
     name = "batch_norm"
+    kind = "norm"
     fields = {"eps": REQUIRED, "gain": "weight", "bias": True, "at_least": "fp32"}
 
     def params(self, inputs: Sequence[TensorType], attrs: Attrs) -> dict[str, tuple[int, ...]]:

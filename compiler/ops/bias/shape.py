@@ -8,6 +8,7 @@ from compiler.ops.base import Attrs, Op
 
 class Bias(Op):
     name = "bias"
+    kind = "elementwise"
     saves = ()
 
     def params(self, inputs: Sequence[TensorType], attrs: Attrs) -> dict[str, tuple[int, ...]]:

@@ -20,6 +20,7 @@ from compiler.ops.compress_blocks.shape import blocks
 
 class BlockAttention(Op):
     name = "block_attention"
+    kind = "attention"
     saves = ("inputs", "outputs")
     fields = {"block": REQUIRED, "stride": REQUIRED, "select": REQUIRED, "share": "head", "learned": 0,
               "scale": REQUIRED, "at_least": "fp32"}  # fmt: skip

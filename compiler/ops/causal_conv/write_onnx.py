@@ -6,6 +6,7 @@ from compiler.ir.types import TensorType
 
 FUSED_NAME = "CausalConvWithState"
 FIELDS = ("kernel", "bias")
+STATE = "own"
 
 
 def write(w: Writer, node: Node) -> str:

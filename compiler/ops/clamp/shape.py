@@ -5,6 +5,7 @@ from compiler.ops.base import Op
 
 class Clamp(Op):
     name = "clamp"
+    kind = "elementwise"
     fields = {"low": None, "high": None}
 
 

@@ -17,6 +17,7 @@ from compiler.ops.base import REQUIRED, Attrs, Env, Flops, Op, StateTensor
 
 class CompressBlocks(Op):
     name = "compress_blocks"
+    kind = "matrix product"
     fields = {"block": REQUIRED, "stride": REQUIRED, "hidden": REQUIRED, "function": None}
     n_inputs = (2, 2)
 

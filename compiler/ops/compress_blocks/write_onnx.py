@@ -12,6 +12,7 @@ from compiler.ops.activation.write_onnx import with_bias
 from compiler.ops.mask_rows.write_onnx import zeroed
 
 FIELDS = ("block", "stride", "hidden", "function")
+STATE = "own"
 
 
 def write(w: Writer, node: Node) -> str:

@@ -8,6 +8,7 @@ from compiler.ops.base import REQUIRED, Attrs, Op
 
 class Embedding(Op):
     name = "embedding"
+    kind = "table"
     saves = ()
     fields = {"rows": REQUIRED, "width": REQUIRED, "offset": 0}
 

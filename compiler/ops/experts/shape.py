@@ -13,6 +13,7 @@ from compiler.ops.base import REQUIRED, Attrs, Env, Flops, Op
 
 class Experts(Op):
     name = "experts"
+    kind = "matrix product"
     fields = {"n_experts": REQUIRED, "top_k": REQUIRED, "d_ff": REQUIRED, "gated": REQUIRED, "function": None,
               "bias": [], "up_offset": 0, "clamp": None, "weigh": "output",
               "inner_gain": False}  # fmt: skip

@@ -9,6 +9,7 @@ from compiler.ops.base import REQUIRED, Attrs, Env, Op
 
 class GatedActivation(Op):
     name = "gated_activation"
+    kind = "elementwise"
     fields = {"function": REQUIRED}
 
     def check(self, inputs: Sequence[TensorType], attrs: Attrs) -> str | None:

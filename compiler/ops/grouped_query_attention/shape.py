@@ -18,6 +18,7 @@ NORMS = ("rms_norm", "layer_norm")
 
 class GroupedQueryAttention(Op):
     name = "grouped_query_attention"
+    kind = "attention"
     saves = ("inputs", "outputs")
     fields = {"heads": REQUIRED, "kv_heads": REQUIRED, "mask": REQUIRED, "scale": REQUIRED, "softcap": None,
               "rope": None, "qk_norm": None, "sink": False, "at_least": "fp32"}  # fmt: skip

@@ -27,6 +27,7 @@ from compiler.ops.split_heads.write_onnx import split as split_heads
 
 FUSED_NAME = "GroupQueryAttention"
 FIELDS = ("heads", "kv_heads", "mask", "scale", "softcap", "rope", "qk_norm", "sink", "at_least")
+STATE = "cache"
 
 
 def write(w: Writer, node: Node) -> str:

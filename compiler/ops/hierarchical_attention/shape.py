@@ -21,6 +21,7 @@ from compiler.ops.base import REQUIRED, Attrs, Env, Flops, Op
 
 class HierarchicalAttention(Op):
     name = "hierarchical_attention"
+    kind = "attention"
     saves = ("inputs", "outputs")
     fields = {"block": REQUIRED, "coarsest": 4, "scale": REQUIRED, "eps": 1e-8, "at_least": "fp32"}
     n_inputs = (4, 4)

@@ -15,6 +15,7 @@ from compiler.ops.base import REQUIRED, Attrs, Env, Flops, Op, StateTensor
 
 class LatentAttention(Op):
     name = "latent_attention"
+    kind = "attention"
     saves = ("inputs", "outputs")
     fields = {"mask": REQUIRED, "scale": REQUIRED, "d_nope": REQUIRED, "d_value": REQUIRED, "at_least": "fp32"}
     n_inputs = (4, 4)

@@ -9,6 +9,7 @@ from compiler.ir.graph import Node
 from compiler.ops.attention.write_onnx import attend, remember
 
 FIELDS = ("mask", "scale", "d_nope", "d_value", "at_least")
+STATE = "cache"
 
 
 def write(w: Writer, node: Node) -> str:

@@ -12,6 +12,7 @@ from compiler.ops.base import REQUIRED, Attrs, Op
 
 class LayerNorm(Op):
     name = "layer_norm"
+    kind = "norm"
     fields = {"eps": REQUIRED, "gain": "weight", "bias": True, "eps_at": "inside", "groups": 1, "at_least": "fp32"}
 
     def params(self, inputs: Sequence[TensorType], attrs: Attrs) -> dict[str, tuple[int, ...]]:

@@ -8,6 +8,7 @@ from compiler.ops.base import Attrs, Op
 
 class LearnedGate(Op):
     name = "learned_gate"
+    kind = "elementwise"
     fields = {"function": None, "of": "scalar"}
 
     def params(self, inputs: Sequence[TensorType], attrs: Attrs) -> dict[str, tuple[int, ...]]:

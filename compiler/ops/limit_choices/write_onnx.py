@@ -12,6 +12,7 @@ from compiler.ops.base import Attrs
 from compiler.ops.limit_choices.shape import OP
 
 FIELDS = ("n_experts", "top_k", "capacity", "above", "share")
+STATE = "own"
 
 
 def write(w: Writer, node: Node) -> str:

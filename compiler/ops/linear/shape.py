@@ -8,6 +8,7 @@ from compiler.ops.base import REQUIRED, Attrs, Env, Flops, Op
 
 class Linear(Op):
     name = "linear"
+    kind = "matrix product"
     fields = {"width": REQUIRED, "bias": False, "activation": None}
 
     def infer(self, inputs: Sequence[TensorType], attrs: Attrs) -> tuple[TensorType, ...]:

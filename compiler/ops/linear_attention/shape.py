@@ -14,6 +14,7 @@ from compiler.ops.base import REQUIRED, Attrs, Env, Flops, Op, StateTensor
 
 class LinearAttention(Op):
     name = "linear_attention"
+    kind = "recurrence"
     fields = {"scale": REQUIRED, "rates": None, "gated": False, "rule": "add", "key_sum": None,
               "eps_at": "product", "mask": "causal", "at_least": "fp32"}  # fmt: skip
     n_inputs = (3, 5)

@@ -9,6 +9,7 @@ from compiler.ops.merge_heads.write_onnx import merge
 
 FUSED_NAME = "LinearAttention"
 FIELDS = ("scale", "rates", "gated", "rule", "key_sum", "eps_at", "mask", "at_least")
+STATE = "own"
 
 
 def write(w: Writer, node: Node) -> str:

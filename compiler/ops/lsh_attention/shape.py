@@ -18,6 +18,7 @@ HIDDEN, ALONE = -1e9, -1e5  # scores of hidden keys and of a row's own key, as p
 
 class LshAttention(Op):
     name = "lsh_attention"
+    kind = "attention"
     saves = ("inputs", "outputs")
     fields = {"chunk": REQUIRED, "behind": 1, "ahead": 0, "rounds": 1, "buckets": REQUIRED, "seed": 0,
               "at_least": "fp32"}  # fmt: skip

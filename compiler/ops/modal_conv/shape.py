@@ -13,6 +13,7 @@ from compiler.ops.base import REQUIRED, Attrs, Env, Flops, Op, StateTensor
 
 class ModalConv(Op):
     name = "modal_conv"
+    kind = "recurrence"
     fields = {"order": REQUIRED, "groups": REQUIRED, "at_least": "fp32"}
 
     def check(self, inputs: Sequence[TensorType], attrs: Attrs) -> str | None:

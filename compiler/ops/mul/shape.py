@@ -5,6 +5,7 @@ from compiler.ops.base import Op
 
 class Mul(Op):
     name = "mul"
+    kind = "elementwise"
     n_inputs = (2, 2)
 
 

@@ -12,6 +12,7 @@ from compiler.ops.base import REQUIRED, Attrs, Op
 
 class RelativeBias(Op):
     name = "relative_bias"
+    kind = "table"
     saves = ()
     fields = {"heads": REQUIRED, "distance": REQUIRED}
     n_inputs = (2, 2)  # q (B, H, S, D), k (B, G, T, D): only their lengths are read

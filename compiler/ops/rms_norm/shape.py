@@ -12,6 +12,7 @@ from compiler.ops.base import REQUIRED, Attrs, Op
 
 class RmsNorm(Op):
     name = "rms_norm"
+    kind = "norm"
     fields = {"eps": REQUIRED, "gain": "weight", "bias": False, "eps_at": "inside", "groups": 1, "at_least": "fp32"}
 
     def params(self, inputs: Sequence[TensorType], attrs: Attrs) -> dict[str, tuple[int, ...]]:

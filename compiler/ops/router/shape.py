@@ -14,6 +14,7 @@ from compiler.ops.base import REQUIRED, Attrs, Op
 
 class Router(Op):
     name = "router"
+    kind = "choice of experts"
     fields = {"top_k": REQUIRED, "score": "softmax", "select_bias": False, "groups": None, "groups_keep": None,
               "groups_score": "max", "weights": "as_scored", "eps": 0, "scale": 1, "at_least": "fp32"}  # fmt: skip
 

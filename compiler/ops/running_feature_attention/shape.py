@@ -18,6 +18,7 @@ from compiler.ops.base import REQUIRED, Attrs, Env, Flops, Op, StateTensor
 
 class RunningFeatureAttention(Op):
     name = "running_feature_attention"
+    kind = "recurrence"
     fields = {"features": REQUIRED, "eps": REQUIRED, "scale": REQUIRED, "key_sum": None, "eps_at": "product",
               "at_least": "fp32"}  # fmt: skip
     n_inputs = (4, 4)

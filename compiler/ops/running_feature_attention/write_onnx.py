@@ -8,6 +8,7 @@ from compiler.ops.mask_rows.write_onnx import rows
 from compiler.ops.merge_heads.write_onnx import merge
 
 FIELDS = ("features", "eps", "scale", "key_sum", "eps_at", "at_least")
+STATE = "own"
 NOTHING = -1e30  # below every exponent: no real token yet
 
 

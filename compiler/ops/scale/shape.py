@@ -5,6 +5,7 @@ from compiler.ops.base import REQUIRED, Op
 
 class Scale(Op):
     name = "scale"
+    kind = "elementwise"
     saves = ()
     fields = {"by": REQUIRED, "plus": 0}
 

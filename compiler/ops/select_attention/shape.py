@@ -16,6 +16,7 @@ from compiler.ops.compress_blocks.shape import blocks
 
 class SelectAttention(Op):
     name = "select_attention"
+    kind = "attention"
     saves = ("inputs", "outputs")
     fields = {"block": REQUIRED, "count": REQUIRED, "least_share": 0.0, "scale": REQUIRED, "at_least": "fp32"}
     n_inputs = (5, 5)

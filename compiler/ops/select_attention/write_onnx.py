@@ -9,6 +9,7 @@ from compiler.ops.attention.write_onnx import attend, remember
 from compiler.ops.compress_blocks.write_onnx import slots, tokens
 
 FIELDS = ("block", "count", "least_share", "scale", "at_least")
+STATE = "cache"
 
 
 def write(w: Writer, node: Node) -> str:

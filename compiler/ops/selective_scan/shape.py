@@ -12,6 +12,7 @@ from compiler.ops.base import REQUIRED, Attrs, Op, StateTensor
 
 class SelectiveScan(Op):
     name = "selective_scan"
+    kind = "recurrence"
     fields = {"d_state": REQUIRED, "at_least": "fp32"}
     n_inputs = (4, 4)
 

@@ -5,6 +5,7 @@ from compiler.ir.graph import Node
 from compiler.ir.types import TensorType
 
 FIELDS = ()
+STATE = "own"
 
 
 def write(w: Writer, node: Node) -> str:

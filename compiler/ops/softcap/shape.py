@@ -5,6 +5,7 @@ from compiler.ops.base import REQUIRED, Op
 
 class Softcap(Op):
     name = "softcap"
+    kind = "elementwise"
     fields = {"cap": REQUIRED}
 
 

@@ -12,6 +12,7 @@ from compiler.ops.base import REQUIRED, Attrs, Op, StateTensor
 
 class Ssd(Op):
     name = "ssd"
+    kind = "recurrence"
     fields = {"n_heads": REQUIRED, "n_groups": 1, "dt_limit": None, "at_least": "fp32"}
     n_inputs = (4, 4)
 

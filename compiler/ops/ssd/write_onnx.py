@@ -5,6 +5,7 @@ from compiler.ir.graph import Node
 from compiler.ops.linear_attention.write_onnx import attend
 
 FIELDS = ("n_heads", "n_groups", "dt_limit", "at_least")
+STATE = "own"
 
 
 def write(w: Writer, node: Node) -> str:

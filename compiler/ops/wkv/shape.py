@@ -12,6 +12,7 @@ from compiler.ops.base import Attrs, Op, StateTensor
 
 class Wkv(Op):
     name = "wkv"
+    kind = "recurrence"
     fields = {"at_least": "fp32"}
     n_inputs = (2, 2)
 
