@@ -206,7 +206,21 @@ def _stack(d: Drawing, sources: tuple[str, ...]) -> dict[str, Any]:
         stack["input"]["sum"] = [{"type": "tokens", "name": "decoder_input_ids"}, *parts[1:]]
     if d.draw(st.booleans()):
         stack["final_norm"] = d.node(d.pick(NORMS))
+    if d.draw(st.integers(0, 7)) == 0:
+        _pool(d, stack, sources)
     return stack
+
+
+def _pool(d: Drawing, stack: dict[str, Any], sources: tuple[str, ...]) -> None:
+    """All layers over pooled rows, which are widened again."""
+    stride, first = d.pick([2, 3]), d.draw(st.booleans())
+    keep = {"read": "x", "write": "kept", "op": "identity", "residual": "replace"}
+    pool = {"resample": {"type": "mean_pool", "stride": stride, "keep_first": first}}
+    widen = {"resample": {"type": "repeat", "factor": stride, "keep_first": first}}
+    stack["streams"] = {"x": "text", "kept": "zero"}
+    inside = _body(d, sources) if d.draw(st.booleans()) else []
+    stack["blocks"] |= {"pool": [keep, pool, *inside], "widen": [widen, {"read": "kept", "op": "identity"}]}
+    stack["layers"] = ["pool", *stack["layers"], "widen"]
 
 
 def _body(d: Drawing, sources: tuple[str, ...]) -> list[dict[str, Any]]:
