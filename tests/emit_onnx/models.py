@@ -190,11 +190,11 @@ def export(name: str, folder: Path, passes: bool = False, runtime: str = "ort", 
     return emit(program, pack(program, weights_of(name)), folder, runtime=runtime, **more)
 
 
-def open_model(folder: Path) -> ort.InferenceSession:
+def open_model(folder: Path, name: str = "model.onnx") -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
-    return ort.InferenceSession(str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"])
+    return ort.InferenceSession(str(folder / name), options, providers=["CPUExecutionProvider"])
 
 
 def call(session: ort.InferenceSession, past: dict[str, Any] | None = None, **inputs: Any) -> dict[str, np.ndarray]:

@@ -24,8 +24,10 @@ DTYPES = {
 _SYMBOLS = {"B": "batch", "S": "length", "T": "total", "P": "past"}
 
 
-def build(sheet: Sheet, tensors: Mapping[str, Any], dtype: str) -> ir.Model:
-    """Nothing of `tensors` is read before the model is saved."""
+def build(
+    sheet: Sheet, tensors: Mapping[str, Any], dtype: str, stored: Mapping[Weight, ir.ExternalTensor] | None = None
+) -> ir.Model:
+    """Nothing of `tensors` is read before the model is saved. stored: weights that a data file holds already."""
     values: dict[str, ir.Value] = {}
     for name, type_ in graph_inputs(sheet).items():
         exact = "int" if type_.dtype == "bool" else dtype if type_.dtype == "float" else type_.dtype
@@ -34,8 +36,8 @@ def build(sheet: Sheet, tensors: Mapping[str, Any], dtype: str) -> ir.Model:
     initializers: list[ir.Value] = []
     for name, weight in sheet.weights.items():
         load = partial(_load, tensors, weight, name, dtype)
-        lazy = ir.LazyTensor(load, DTYPES[dtype], ir.Shape(weight.shape), name=name)
-        initializers.append(ir.val(name, DTYPES[dtype], list(weight.shape), const_value=lazy))
+        held = (stored or {}).get(weight) or ir.LazyTensor(load, DTYPES[dtype], ir.Shape(weight.shape), name=name)
+        initializers.append(ir.val(name, DTYPES[dtype], list(weight.shape), const_value=held))
     for name, table in sheet.tables.items():
         later = ir.LazyTensor(partial(_table, table, name), DTYPES[table.dtype], ir.Shape(table.shape), name=name)
         initializers.append(ir.val(name, DTYPES[table.dtype], list(table.shape), const_value=later))
@@ -73,6 +75,19 @@ def save(model: ir.Model, folder: Path, progress: Callable[[int, int], None] | N
     ir.save(model, folder / MODEL_FILE, external_data=DATA_FILE, size_threshold_bytes=INLINE_BYTES, callback=tell,
             alignment=4096, align_threshold=4096)  # fmt: skip
     return [path for path in (folder / MODEL_FILE, folder / DATA_FILE) if path.exists()]
+
+
+def held_weights(folder: Path, sheet: Sheet) -> dict[Weight, ir.ExternalTensor]:
+    """The weights of this sheet's saved model that stand in its data file."""
+    saved = ir.load(folder / MODEL_FILE).graph.initializers
+    tensors = {weight: saved[name].const_value for name, weight in sheet.weights.items()}
+    return {weight: tensor for weight, tensor in tensors.items() if isinstance(tensor, ir.ExternalTensor)}
+
+
+def save_part(model: ir.Model, path: Path) -> Path:
+    """Write a model whose large weights stand in a data file already; what does not is written into the model."""
+    ir.save(model, path)
+    return path
 
 
 def _nodes(lines: Iterable[Line], values: dict[str, ir.Value], at: str) -> list[ir.Node]:
