@@ -119,7 +119,10 @@ def _determined(importer: Family, resolved: Resolved, layered: Mapping[str, Any]
         raise InputError(
             f"{importer.model_type} cannot say this architecture: {reason}", source=resolved.name
         ) from None
-    name = next(name for name, kind in importer.heads.items() if kind == head)
+    name = next((name for name, kind in importer.heads.items() if kind == head), None)
+    if name is None:
+        wanted = "without a head" if head == "none" else "with a head over words"
+        raise InputError(f"{importer.model_type} has no class {wanted}", source=resolved.name)
     return {"model_type": importer.model_type, "architectures": [name], **fields}
 
 

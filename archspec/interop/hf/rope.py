@@ -58,6 +58,8 @@ def read_parameters(
     inside.get("type")
     theta = inside.number("rope_theta", theta)
     share = inside.number("partial_rotary_factor", share)
+    if not isinstance(kind, str):
+        raise inside.fail("rope_type", f"found {kind!r}, expected a word")
     scaling = _scaling(inside, names.get(kind, kind), max_length, original)
     inside.finish()
     out: dict[str, Any] = {"type": "rope", "theta": theta}
