@@ -30,14 +30,10 @@ def no_step(program: Program) -> str | None:
             op = ops.get(node.op)
             if reason := op.lookahead(node.attrs):
                 return reason
-            if node.op == "positions" and node.attrs["counts"] == "count_nonpad":
-                return "its positions are counted from the ids, which a step no longer has"
             state = op.state([graph.types[v] if v else ABSENT for v in node.inputs], node.attrs)
             carried = carries(node.op)
             if (carried == "cache" or node.op == "positions") and not counted:
                 return "the model has no mask input that counts its past"
-            if carried == "own" and graph is program.main:
-                return f"the state of {node.op} outside the layers has no ONNX inputs yet"
             if state and carried is None and node.op != "positions":
                 return f"the state of {node.op} has no ONNX inputs yet"
             if carried == "cache" and any(tensor.kind == "constant" for tensor in state):

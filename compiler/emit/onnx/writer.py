@@ -192,16 +192,21 @@ class Writer:
 
     def before(self, name: str, type_: TensorType) -> str:
         """A state as the last step left it: zeros at the start, and nothing along an axis that grows. See `after`."""
-        if self.sheet.stepping and not self.local:
-            self.refuse("a state outside the layers")
-        if self.sheet.stepping:
+        if self.sheet.stepping and self.local:
             return self._fresh(f"{self.at}/{name}")
+        if self.sheet.stepping:
+            past = f"past_state.{len(self.sheet.kept)}.{name}"
+            self.sheet.kept.append(Kept(name, type_, past, ""))  # `after` says what it becomes
+            return past
         return self.shared(key_of("zeros", list(type_.shape), type_.dtype), lambda m: m.zeros(type_))
 
     def after(self, name: str, type_: TensorType, past: str, present: str) -> None:
         """Declare what the state that `before` gave becomes."""
-        if self.sheet.stepping:
+        if self.sheet.stepping and self.local:
             self.kept.append(Kept(name, type_, past, present))
+        elif self.sheet.stepping:
+            number = next(i for i, kept in enumerate(self.sheet.kept) if kept.past == past)
+            self.sheet.kept[number] = Kept(name, type_, past, present)
 
     def zeros(self, type_: TensorType) -> str:
         """A tensor of zeros."""
