@@ -40,5 +40,8 @@ def everywhere(
     for sizes in SIZES if steps else ():
         near(in_steps(model, program, inputs, sizes), expected, valid)
     for runtime in ("ort", "portable"):
-        package, _ = onnx_package(program, weights, folder / runtime, runtime=runtime)
+        package, emission = onnx_package(program, weights, folder / runtime, runtime=runtime)
         near(package.forward(inputs), expected, valid)
+        assert emission.stepping == steps, emission.no_step
+        for ends in ((1, 2, 3, 7), (5, 6)) if steps else ():
+            near(package.stepped(inputs, ends), expected, valid)
