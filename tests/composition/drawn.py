@@ -40,7 +40,9 @@ NUMBERS: Mapping[str, list[Any]] = {
 # The same name means another thing there.
 OF_CLASS: Mapping[tuple[type[Node], str], list[Any]] = {
     (mlp.Groups, "keep"): [1], (mlp.Groups, "count"): [2], (attention.CompressedPast, "rate"): [2],
-    (masks.Segment, "length"): [3], (mixers.Ssd, "n_heads"): [4], (mixers.Ssd, "d_head"): [8],
+    (attention.CompressedPast, "segment"): [2], (attention.CompressedPast, "after"): [2],
+    (masks.Segment, "length"): [3, 2], (masks.Segment, "memory"): [2, 0],
+    (mixers.Ssd, "n_heads"): [4], (mixers.Ssd, "d_head"): [8],
     (mixers.Compress, "block"): [4, 2], (mixers.Compress, "stride"): [2], (mixers.Select, "block"): [2, 4],
     (positions.ByLengthScaling, "short"): [[1.0, 2.0]], (positions.ByLengthScaling, "long"): [[2.0, 3.0]],
     (mixers.HierarchicalAttention, "block"): [2, 4], (mixers.GatedDecay, "divide"): [1, 16],
@@ -97,6 +99,10 @@ class Drawing:
                 value = self.field(cls, name, depth)
                 if value is not None:
                     found[name] = value
+        if any(keys["type"] == "compressed_past" for keys in found.get("extra_keys", ())):
+            found |= {"mask": {"type": "segment", "length": 2, "memory": 2}, "position": []}
+        if cls is Attention and "key_map" in found:
+            found |= {"mask": {"type": "full"}, "position": []}
         return found
 
     def field(self, cls: type[Node], name: str, depth: int) -> Any:
