@@ -145,11 +145,11 @@ class Writer:
         """The size of a symbol (or a number) at run time, as a vector of one."""
         if isinstance(symbol, int):
             return self.ints(symbol)
-        if lengths.is_formula(symbol):
-            return self.shared(f"length {symbol}", lambda m: m._worked_out(symbol))
         if symbol == "T" and not self.sheet.stepping:
             symbol = "S"
         found = next(((n, t.shape.index(symbol)) for n, t in self.sheet.inputs.items() if symbol in t.shape), None)
+        if found is None and lengths.is_formula(symbol):
+            return self.shared(f"length {symbol}", lambda m: m._worked_out(symbol))
         if found is None:
             self.refuse(f"no input has the length {symbol}")
         name, axis = found
