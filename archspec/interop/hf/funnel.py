@@ -25,6 +25,7 @@ BOTH = ("weight", "bias")
 @dataclass(frozen=True)
 class Funnel:
     vocab_size: int
+    max_length: int | None  # nothing bounds it; files say how long the training texts were
     d_model: int
     d_head: int
     d_ff: int
@@ -63,8 +64,10 @@ def read(config: Config) -> Funnel:
     config.fixed("attention_type", "relative_shift", "factorized")  # the same sums in another order
     for name in ("separate_cls", "truncate_seq", "pool_q_only"):
         config.fixed(name, True)
+    said = "max_position_embeddings"
     return Funnel(
         vocab_size=config.integer("vocab_size", 30522),
+        max_length=None if config.get(said) is None else config.integer(said),
         d_model=config.integer("hidden_size", config.integer("d_model", 768)),
         d_head=config.integer("d_head", 64),
         d_ff=config.integer("d_inner", 3072),
@@ -100,6 +103,7 @@ def to_spec(config: Config, head: HeadKind) -> dict[str, Any]:
     streams = {"x": "text", **({"wide": "zero"} if len(m.blocks) > 1 else {}), "first": "zero"}
     out: dict[str, Any] = {
         "vocab_size": m.vocab_size,
+        **({} if m.max_length is None else {"max_length": m.max_length}),
         "stacks": {
             STACK: {
                 "d_model": m.d_model,
@@ -168,7 +172,8 @@ def to_config(resolved: Resolved) -> dict[str, Any]:
     norm = expect(Branch, stack.bodies[stack.layers[0].body][0], "the first step").sum_norm
     if place == "down":
         raise CannotSay("rows are as many again at the end as at the start")
-    return {
+    length = {} if resolved.max_length is None else {"max_position_embeddings": resolved.max_length}
+    return length | {
         "vocab_size": resolved.vocab_size,
         "d_model": stack.d_model,
         "d_head": attention.d_head,
@@ -189,5 +194,5 @@ FAMILY = Family(
     tensors=tensors,
     config=to_config,
     heads={"FunnelForMaskedLM": "tokens", "FunnelModel": "none", "FunnelForPreTraining": "none"},
-    inert=frozenset({"activation_dropout", "initializer_std", "max_position_embeddings", "type_vocab_size"}),
+    inert=frozenset({"activation_dropout", "initializer_std", "type_vocab_size"}),
 )
