@@ -12,14 +12,13 @@ def call(w: Writer, x: str, width: int, attrs: Mapping[str, Any], weight: str, b
     if attrs.get("gain") == "one_plus":
         weight = f"1 + {weight}"
     groups = attrs.get("groups", 1)
-    if groups > 1:  # statistics over slices of the width, the gain and bias over all of it
-        if attrs.get("eps_at") == "outside":
-            raise NotImplementedError("a group norm with eps outside the root")
-        rows = f"{x}.reshape(-1, {width})"
-        return f"F.group_norm({rows}, {groups}, {weight or None}, {bias or None}, {attrs['eps']!r}).view_as({x})"
     if attrs.get("eps_at") == "outside":
         w.helper("layer_norm_outside", "compiler.ops.layer_norm.torch_helpers")
-        return f"layer_norm_outside({x}, {weight or None}, {bias or None}, {attrs['eps']!r})"
+        more = f", {groups}" if groups > 1 else ""
+        return f"layer_norm_outside({x}, {weight or None}, {bias or None}, {attrs['eps']!r}{more})"
+    if groups > 1:  # statistics over slices of the width, the gain and bias over all of it
+        rows = f"{x}.reshape(-1, {width})"
+        return f"F.group_norm({rows}, {groups}, {weight or None}, {bias or None}, {attrs['eps']!r}).view_as({x})"
     return f"F.layer_norm({x}, ({width},), {weight or None}, {bias or None}, {attrs['eps']!r})"
 
 
