@@ -3,7 +3,7 @@
 how: "mean"; "min" (of a padding mask: a row is real where all it is made of is); "first" of each group (of ids).
 keep_first: the first row stands for a group of its own, as if it stood there `stride` times and the sequence ended
 where it ends: what no longer fits is dropped (Funnel, arXiv 2006.03236, section 2.3, with transformers' separate_cls
-and truncate_seq).
+and truncate_seq). Rows of padding take part in a mean, as they do there; the group that they are in is not real.
 """
 
 from collections.abc import Sequence
