@@ -44,10 +44,12 @@ def test_what_the_files_take_and_give(tmp_path: Path) -> None:
     assert [path.name for path in emission.files] == ["model.onnx", "model.onnx.data", ENCODER_FILE, DECODER_FILE]
     encoder, decoder = (open_model(tmp_path, name) for name in (ENCODER_FILE, DECODER_FILE))
     caches = [f"{layer}.{role}" for layer in (0, 1) for role in ("key", "value")]
-    assert {x.name: x.shape for x in encoder.get_outputs()} == {"encoder_states": ["batch", "length_encoder", 64]}
+    held = [f"decoder.{layer}.attention_2.{role}.heads" for layer in (0, 1) for role in "kv"]
+    shapes = {x.name: x.shape for x in encoder.get_outputs()}
+    assert shapes == {name: ["batch", 4, "length_encoder", 16] for name in held}  # once, not at each step
     assert [x.name for x in encoder.get_inputs()] == ["input_ids", "attention_mask"]
     assert [x.name for x in decoder.get_inputs()] == [
-        "decoder_input_ids", "decoder_attention_mask", "encoder_states", "attention_mask",
+        "decoder_input_ids", "decoder_attention_mask", "attention_mask", *held,
         *(f"past_key_values.{cache}" for cache in caches),
     ]  # fmt: skip
     assert [x.name for x in decoder.get_outputs()] == ["logits", *(f"present.{cache}" for cache in caches)]

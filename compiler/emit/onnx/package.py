@@ -9,6 +9,7 @@ from typing import Any
 from archspec.errors import InputError
 from compiler.emit.onnx import genai
 from compiler.emit.onnx.model import build, held_weights, save, save_part
+from compiler.emit.onnx.once import move
 from compiler.emit.onnx.prune import prune
 from compiler.emit.onnx.sheet import Sheet
 from compiler.emit.onnx.stacks import DECODER_FILE, ENCODER_FILE, divide
@@ -85,7 +86,9 @@ def apart(program: Program, where: Target) -> tuple[dict[str, Sheet], str | None
     encode = _filled(parts.encode, where, stepping=False)
     for name, public in zip(tuple(encode.outputs), parts.encode.main.outputs, strict=True):
         encode.outputs[public] = encode.outputs.pop(name)
-    return {ENCODER_FILE: encode, DECODER_FILE: _filled(parts.decode, where, stepping=True)}, None
+    decode = _filled(parts.decode, where, stepping=True)
+    move(encode, decode)
+    return {ENCODER_FILE: encode, DECODER_FILE: decode}, None
 
 
 def _filled(program: Program, where: Target, *, stepping: bool) -> Sheet:

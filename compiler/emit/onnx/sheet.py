@@ -108,6 +108,7 @@ class Sheet:
     notes: dict[str, None] = field(default_factory=dict)  # why a fused operator was not used, in order
     shared: dict[str, tuple[str, ...]] = field(default_factory=dict)
     outputs: dict[str, tuple[str, TensorType]] = field(default_factory=dict)  # public name -> value, type
+    known: dict[str, tuple[str, TensorType]] = field(default_factory=dict)  # value -> the program's name for it, type
     slots: set[str] = field(default_factory=set)  # values that hold each token's slot number
     plain: set[str] = field(default_factory=set)  # paths of weights that something reads untransposed
     taken: set[str] = field(default_factory=set)

@@ -1,8 +1,8 @@
 """A program with source stacks as two: what runs once over the sources, and the output stack, which steps.
 
 The whole is one graph (`model.onnx`). Where the output stack can step, `encoder.onnx` and `decoder.onnx` stand beside
-it and read the same data file: the first gives what the second takes at each step, beside keys and values of its past.
-Keys and values of a source are worked out anew at each step: they have no past, only inputs.
+it and read the same data file: the first gives what the second takes at each step, beside keys and values of its past
+(`compiler.emit.onnx.once` makes that the keys and values of the sources, layer by layer).
 """
 
 from collections.abc import Iterable, Mapping
@@ -41,7 +41,7 @@ def divide(program: Program) -> Divided | None:
     encode = _part(program, once, sources, tuple(crossing), crossing)
     given = {crossing[value]: main.types[value] for value in crossing}
     also = {value: type_ for value, type_ in sources.items() if value in read}  # masks of padding in the sources
-    inputs = {value: type_ for value, type_ in main.inputs.items() if value in own} | given | also
+    inputs = {value: type_ for value, type_ in main.inputs.items() if value in own} | also | given
     decode = _part(program, each, inputs, main.outputs, crossing)
     return Divided(encode, replace(decode, meta={**program.meta, "stacks": [program.meta["output"]]}))
 

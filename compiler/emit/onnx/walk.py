@@ -8,6 +8,7 @@ from compiler.emit.onnx.target import Target
 from compiler.emit.onnx.writer import Writer
 from compiler.ir.graph import Graph, Node
 from compiler.ir.program import Program, calls, fill, of_call
+from compiler.ir.types import TensorType
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Stencil:
     caches: list[Cache]
     kept: list[Kept]
     outputs: tuple[str, ...]
+    known: dict[str, tuple[str, TensorType]]
 
 
 def write_program(program: Program, target: Target, *, stepping: bool) -> tuple[Sheet, tuple[str, ...]]:
@@ -34,6 +36,7 @@ def write_program(program: Program, target: Target, *, stepping: bool) -> tuple[
         else:
             made = write_node(writer, program.main, node, values)
         values.update(zip(node.outputs, made, strict=True))
+    sheet.known.update({values[v]: (v, program.main.types[v]) for node in program.main.nodes for v in node.outputs})
     return sheet, tuple(values[v] for v in program.main.outputs)
 
 
@@ -79,7 +82,8 @@ def _stencil(outer: Writer, block: Graph, n_carried: int, captured: tuple[str, .
     values = {"": "", **dict(zip(block.inputs, given, strict=True))}
     for node in block.nodes:
         values.update(zip(node.outputs, write_node(w, block, node, values), strict=True))
-    return Stencil(w.lines, w.weights, w.caches, w.kept, tuple(values[v] for v in block.outputs))
+    known = {values[v]: (v, block.types[v]) for node in block.nodes for v in node.outputs}
+    return Stencil(w.lines, w.weights, w.caches, w.kept, tuple(values[v] for v in block.outputs), known)
 
 
 def _instantiate(sheet: Sheet, stencil: Stencil, carried: tuple[str, ...], prefix: str) -> tuple[str, ...]:
@@ -114,4 +118,5 @@ def _instantiate(sheet: Sheet, stencil: Stencil, carried: tuple[str, ...], prefi
         return Line(line.op, line.domain, tuple(map(of, line.inputs)), tuple(map(of, line.outputs)), attrs)
 
     sheet.lines += map(copied, stencil.lines)
+    sheet.known.update({of(value): (f"{prefix}.{name}", type_) for value, (name, type_) in stencil.known.items()})
     return tuple(map(of, stencil.outputs))
