@@ -217,6 +217,19 @@ def test_what_is_not_understood_is_refused(name: str, field: dict[str, Any]) -> 
         resolve(load_spec(to_spec(PUBLISHED[name] | field)))
 
 
+JUNK: list[Any] = [True, -1, 0, 1e308, "x", [], [None], [3, "a"], [True] * 3, {"a": 1}]
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_junk_in_a_field_is_read_or_refused(name: str) -> None:
+    for field in PUBLISHED[name]:
+        for junk in JUNK:
+            try:
+                to_spec(PUBLISHED[name] | {field: junk})
+            except InputError as refusal:
+                assert str(refusal)
+
+
 def test_flan_has_a_head_of_its_own(tmp_path: Path) -> None:
     model = CASES["t5 flan"].save(tmp_path).double()
     head = torch.randn(VOCABULARY, 32, generator=torch.Generator().manual_seed(2))

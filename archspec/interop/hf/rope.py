@@ -62,6 +62,8 @@ def read_parameters(
         raise inside.fail("rope_type", f"found {kind!r}, expected a word")
     scaling = _scaling(inside, names.get(kind, kind), max_length, original)
     inside.finish()
+    if not 0 < share <= 1:
+        raise inside.fail("partial_rotary_factor", f"found {share}, expected a share of each head")
     out: dict[str, Any] = {"type": "rope", "theta": theta}
     if share != 1:
         out["dims"] = int(d_head * share)
