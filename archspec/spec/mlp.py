@@ -141,6 +141,9 @@ Capacity = Annotated[TokenCapacity | FactorCapacity | FractionCapacity, Choice("
 
 
 class Router(Node):
+    """Which experts a token goes to. Choices from `n_experts` on, `identity_experts` of them, are chosen, weighted and
+    placed like the others and give the token itself (arXiv 2509.01322)."""
+
     score: Literal["softmax", "sigmoid", "logits"] = "softmax"
     bias: Flag = False
     select_bias: Flag = False

@@ -13,44 +13,40 @@ def norm(s: Scope, declared: Any, x: str, path: str, at: str, groups: int = 1) -
     groups: the statistics are taken over so many slices of the width (an rms norm only).
     """
     home = s.owner(path, getattr(declared, "weights", None))
+    if declared.type == "gain":
+        return s.b.node("learned_gate", x, at=at, params={"weight": f"{home}.weight"}, kind="norm", of="channel")
+    op, roles, fields, by = normed(s, declared, s.width(x), path)
+    if groups > 1:
+        fields["groups"] = groups
+    params = {role: f"{home}.{role}" for role in roles}
+    y = s.b.node(op, x, at=at if by == 1 else f"{at}.mean", params=params, kind="norm", **fields)
+    return y if by == 1 else s.b.node("scale", y, at=at, by=by)
+
+
+def normed(s: Scope, declared: Any, width: int, path: str) -> tuple[str, list[str], dict[str, Any], float]:
+    """A Norm over `width` channels, but a gain alone: its operator, parameter roles, fields, and a factor after it."""
+    roles = [] if getattr(declared, "gain", "none") == "none" else ["weight"]
+    roles += ["bias"] if getattr(declared, "bias", False) else []
+    fields: dict[str, Any] = {"eps": declared.eps, "gain": getattr(declared, "gain", "none")}
+    fields["at_least"] = s.at_least["norm"]
     match declared.type:
         case "rms" | "layer":
             op = "rms_norm" if declared.type == "rms" else "layer_norm"
-            roles = [] if declared.gain == "none" else ["weight"]
-            roles += ["bias"] if declared.bias else []
-            fields = {"eps": declared.eps, "gain": declared.gain, "bias": declared.bias, "eps_at": declared.eps_at}
-            if groups > 1:
-                fields["groups"] = groups
-            params = {role: f"{home}.{role}" for role in roles}
-            return s.b.node(op, x, at=at, params=params, kind="norm", **fields, at_least=s.at_least["norm"])
+            return op, roles, fields | {"bias": declared.bias, "eps_at": declared.eps_at}, 1
         case "l2":
             # x / sqrt(sum x² + eps) is the norm by the mean with eps / width, over the root of the width.
-            width, inside = s.width(x), declared.eps_at == "inside"
-            fields = {"eps": declared.eps / (width if inside else width**0.5), "eps_at": declared.eps_at}
-            y = s.b.node(
-                "rms_norm", x, at=f"{at}.mean", kind="norm", gain="none", at_least=s.at_least["norm"], **fields
-            )
-            return s.b.node("scale", y, at=at, by=width**-0.5)
+            eps = declared.eps / (width if declared.eps_at == "inside" else width**0.5)
+            return "rms_norm", roles, fields | {"eps": eps, "eps_at": declared.eps_at}, width**-0.5
         case "group":
-            if len(s.type_of(x).shape) != 3:
-                s.refuse("a group norm of each head", path)
-            if s.width(x) % declared.groups:
+            if width % declared.groups:
                 raise InputError(
-                    f"found {declared.groups} groups, which do not divide the width {s.width(x)}",
+                    f"found {declared.groups} groups, which do not divide the width {width}",
                     source=s.spec_name,
                     path=path,
                 )
-            roles = [*([] if declared.gain == "none" else ["weight"]), *(["bias"] if declared.bias else [])]
-            fields = {"eps": declared.eps, "gain": declared.gain, "bias": declared.bias, "groups": declared.groups}
-            params = {role: f"{home}.{role}" for role in roles}
-            return s.b.node("layer_norm", x, at=at, params=params, kind="norm", **fields, at_least=s.at_least["norm"])
+            return "layer_norm", roles, fields | {"bias": declared.bias, "groups": declared.groups}, 1
         case "batch":
-            roles = ["mean", "variance"] + ([] if declared.gain == "none" else ["weight"])
-            params = {role: f"{home}.{role}" for role in [*roles, *(["bias"] if declared.bias else [])]}
-            kept = {"eps": declared.eps, "gain": declared.gain, "bias": declared.bias}
-            return s.b.node("batch_norm", x, at=at, params=params, kind="norm", at_least=s.at_least["norm"], **kept)
-        case "gain":
-            return s.b.node("learned_gate", x, at=at, params={"weight": f"{home}.weight"}, kind="norm", of="channel")
+            return "batch_norm", ["mean", "variance", *roles], fields | {"bias": declared.bias}, 1
     s.refuse(f"norm {declared.type!r}", path)
 
 

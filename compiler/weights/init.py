@@ -31,6 +31,6 @@ def _drawn(path: str, shape: Shape, seed: int) -> torch.Tensor:
     noise = torch.randn(shape, generator=torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1))
     if path.endswith(".poles"):  # complex numbers inside the unit circle: outside, what a filter remembers grows
         return noise / (1 + noise.norm(dim=-1, keepdim=True))
-    if len(shape) >= 2:
+    if len(shape) >= 2 and not path.endswith(".variance"):  # that of a norm in each expert is positive too
         return noise / sqrt(shape[-1])
     return 0.1 * noise if path.endswith("bias") else 1 + 0.1 * noise

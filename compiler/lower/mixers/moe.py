@@ -4,7 +4,7 @@ from typing import Any
 
 from compiler.lower.context import Scope
 from compiler.lower.mixers import gated_mlp, mlp
-from compiler.lower.pointwise import linear
+from compiler.lower.pointwise import linear, normed
 from compiler.ops.limit_choices.shape import never_full
 
 
@@ -23,21 +23,17 @@ def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
 
 def chosen(s: Scope, op: Any, h: str, home: str, at: str) -> str:
     router, expert = op.router, op.expert
-    s.only(router, at, identity_experts=0)
     if router.later_choices.type == "random":
         s.refuse("later_choices 'random': a policy of training", at)
-    if expert.inner_norm is not None and expert.inner_norm.type != "gain":
-        s.refuse(f"a norm {expert.inner_norm.type!r} inside an expert", at)
+    choices = op.n_experts + router.identity_experts
     above = router.later_choices.above if router.later_choices.type == "threshold" else None
-    logits = linear(s, h, op.n_experts, f"{home}.router", f"{at}.router.logits", router.bias, "router")
+    logits = linear(s, h, choices, f"{home}.router", f"{at}.router.logits", router.bias, "router")
     groups = router.groups
     kept = {"groups": groups.count, "groups_keep": groups.keep, "groups_score": groups.score} if groups else {}
     capacity, ways = router.capacity.model_dump(mode="json") if router.capacity else None, router.weights
-    if capacity is not None and never_full(capacity, op.n_experts):
+    if capacity is not None and never_full(capacity, choices):
         capacity = None
     dropping = capacity is not None or above is not None
-    if router.weigh == "input" and dropping:
-        s.refuse("choices that are dropped where weights multiply inputs", at)
     later = dropping and ways.type == "sum_to_one" and ways.of == "placed"  # divided when it is known what is left
     weights = s.b.node(
         "router", logits, at=f"{at}.router", outputs=("weights", "index"), kind="norm",
@@ -49,7 +45,7 @@ def chosen(s: Scope, op: Any, h: str, home: str, at: str) -> str:
     )  # fmt: skip
     index = weights.replace(".weights", ".index")
     if dropping:
-        fields = {"n_experts": op.n_experts, "top_k": router.top_k, "capacity": capacity, "above": above}
+        fields = {"n_experts": choices, "top_k": router.top_k, "capacity": capacity, "above": above}
         fields |= {"share": ways.eps} if later else {}
         weights = s.b.node("limit_choices", weights, index, at=f"{at}.router.placed", **fields)
         if later and router.scale != 1:
@@ -58,12 +54,26 @@ def chosen(s: Scope, op: Any, h: str, home: str, at: str) -> str:
     roles = ["gate", "up", "down"] if gated else ["up", "down"]
     params = {role: f"{home}.experts.{role}.weight" for role in roles}
     params |= {f"{role}_bias": f"{home}.experts.{role}.bias" for role in expert.bias}
-    inner: dict[str, Any] = {"inner_gain": True} if expert.inner_norm is not None else {}
-    if inner:
-        params["inner_gain"] = f"{home}.experts.inner_norm.weight"
+    more: dict[str, Any] = {"identities": router.identity_experts} if router.identity_experts else {}
+    if router.weigh == "input" and dropping:
+        more["dropped"] = True
+    if expert.inner_norm is not None:
+        fields, inside = _inner_norm(s, expert, f"{home}.experts.inner_norm")
+        more, params = more | fields, params | inside
     return s.b.node(
         "experts", h, weights, index, at=f"{at}.experts", params=params, kind="expert",
         n_experts=op.n_experts, top_k=router.top_k, d_ff=expert.d_ff, gated=gated,
         function=None if expert.activation == "identity" else expert.activation, bias=list(expert.bias),
-        up_offset=getattr(expert, "up_offset", 0), clamp=getattr(expert, "clamp", None), weigh=router.weigh, **inner,
+        up_offset=getattr(expert, "up_offset", 0), clamp=getattr(expert, "clamp", None), weigh=router.weigh, **more,
     )  # fmt: skip
+
+
+def _inner_norm(s: Scope, expert: Any, path: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """Fields and parameters of `experts` for the norm that each expert has before its down projection."""
+    declared = expert.inner_norm
+    path = s.owner(path, getattr(declared, "weights", None))
+    if declared.type == "gain":
+        return {"inner_gain": True}, {"inner_gain": f"{path}.weight"}
+    op, roles, fields, by = normed(s, declared, expert.d_ff, path)
+    kept = {"norm": op, **fields} | ({"by": by} if by != 1 else {})
+    return {"inner_norm": kept}, {f"inner_norm.{role}": f"{path}.{role}" for role in roles}

@@ -10,8 +10,12 @@ from compiler.emit.onnx.writer import Writer
 from compiler.ir.graph import Node
 from compiler.ops.activation.write_onnx import apply
 from compiler.ops.base import Attrs
+from compiler.ops.rms_norm.write_onnx import normed
 
-FIELDS = ("n_experts", "top_k", "d_ff", "gated", "function", "bias", "up_offset", "clamp", "weigh", "inner_gain")
+FIELDS = (
+    "n_experts", "top_k", "d_ff", "gated", "function", "bias", "up_offset", "clamp", "weigh", "inner_gain",
+    "inner_norm", "identities", "dropped",
+)  # fmt: skip
 FUSED_NAME = "MoE"
 PLAIN = {"relu": "relu", "silu": "silu", None: "identity"}  # of an expert without gate
 
@@ -36,9 +40,15 @@ def write(w: Writer, node: Node) -> str:
         given, share = w.op("GatherND", tokens, rows), w.op("GatherND", weight, rows)  # (n, d), (n, 1)
         if attrs.get("weigh", "output") == "input":
             y = _expert(w, w.op("Mul", given, share), e, attrs)
+            if attrs.get("dropped"):  # whatever an expert makes of a token times 0
+                y = w.op("Where", w.op("Equal", share, w.number(0.0)), w.number(0.0), y)
         else:
             y = w.op("Mul", _expert(w, given, e, attrs), share)
         out = w.op("ScatterND", out, rows, y, reduction="add")
+    if attrs.get("identities"):
+        other = w.op("GreaterOrEqual", index, w.whole(attrs["n_experts"]))
+        weight = w.op("ReduceSum", w.op("Where", other, weights, w.number(0.0)), w.ints(-1), keepdims=1)
+        out = w.op("Add", out, w.op("Mul", tokens, weight))
     return w.op("Reshape", out, w.op("Shape", w.inputs[0]))
 
 
@@ -52,8 +62,10 @@ def refusal(w: Writer, attrs: Attrs) -> str | None:
         return "weights may be negative"
     if attrs.get("weigh", "output") == "input":
         return "weights multiply inputs"
-    if attrs.get("inner_gain"):
-        return "there are factors inside an expert"
+    if attrs.get("inner_gain") or attrs.get("inner_norm"):
+        return "there are factors or a norm inside an expert"
+    if attrs.get("identities"):
+        return "some choices are no experts"
     bias = set(attrs.get("bias", []))
     if attrs["gated"]:
         if attrs.get("function") not in ("silu", "gelu_quick"):
@@ -117,6 +129,8 @@ def _expert(w: Writer, x: str, e: int, attrs: Attrs) -> str:
         return w.op("Add", y, w.op("Gather", w.param(f"{role}_bias"), w.whole(e), axis=0)) if bias else y
 
     def down(x: str) -> str:
+        if attrs.get("inner_norm"):
+            x = _normed(w, x, e, attrs)
         if attrs.get("inner_gain"):
             x = w.op("Mul", x, w.op("Gather", w.param("inner_gain"), w.whole(e), axis=0))
         return linear(x, "down")
@@ -132,3 +146,23 @@ def _expert(w: Writer, x: str, e: int, attrs: Attrs) -> str:
     if attrs.get("up_offset", 0):
         up = w.op("Add", up, w.number(attrs["up_offset"]))
     return down(w.op("Mul", apply(w, gate, function), up))
+
+
+def _normed(w: Writer, x: str, e: int, attrs: Attrs) -> str:
+    """The norm before expert e's down projection, its factors from the stacked ones."""
+    norm = attrs["inner_norm"]
+
+    def own(role: str) -> str:
+        return w.op("Gather", w.param(f"inner_norm.{role}"), w.whole(e), axis=0)
+
+    if norm["norm"] == "batch_norm":
+        variance = w.op("Add", own("variance"), w.number(norm["eps"]))
+        y = w.op("Div", w.op("Sub", x, own("mean")), w.op("Sqrt", variance))
+    else:
+        y = normed(w, norm["norm"], x, {**norm, "gain": "none", "bias": False}, attrs["d_ff"])
+    if norm.get("gain", "weight") != "none":
+        weight = own("weight")
+        y = w.op("Mul", y, w.op("Add", weight, w.number(1.0)) if norm.get("gain") == "one_plus" else weight)
+    if norm.get("by", 1) != 1:
+        y = w.op("Mul", y, w.number(norm["by"]))
+    return w.op("Add", y, own("bias")) if norm.get("bias", norm["norm"] != "rms_norm") else y

@@ -41,15 +41,15 @@ def _root_mean_square(w: Writer, x: str, weight: str, eps: float) -> str:
 
 
 def _grouped(w: Writer, norm: str, x: str, attrs: Attrs, width: int, part: str, bias: str) -> str:
-    """x (B, S, width), each of `groups` slices of the width normed alone."""
+    """x (…, width), each of `groups` slices of the width normed alone."""
     each = width // attrs["groups"]
-    slices = w.op("Reshape", x, w.ints(0, 0, -1, each))
+    slices = w.op("Reshape", x, w.ints(-1, each))
     ones = w.numbers(np.ones(each))
     if norm == "layer_norm":
         y = w.op("LayerNormalization", slices, ones, axis=-1, epsilon=attrs["eps"], stash_type=1)
     else:
         y = _root_mean_square(w, slices, ones, attrs["eps"])
-    y = w.op("Reshape", y, w.ints(0, 0, width))
+    y = w.op("Reshape", y, w.op("Shape", x))
     if attrs.get("gain", "weight") != "none":
         y = w.op("Mul", y, gain(w, attrs, width, part))
     return w.op("Add", y, bias) if bias else y
