@@ -39,12 +39,21 @@ def test_a_package_is_what_it_says(name: str, runtime: str, tmp_path: Path) -> N
     assert {"model in fp32", "steps with state"} <= {check.name for check in found.checks}
 
 
-@pytest.mark.parametrize("name", ["bert", "roberta", "encoder and decoder", "last row"])
+@pytest.mark.parametrize("name", ["bert", "roberta", "last row"])
 def test_a_model_without_steps(name: str, tmp_path: Path) -> None:
     out = compiled(tmp_path, name)
     assert json.loads((out / "report.json").read_text())["stepping"] is False
     found = verify(open_folder(out))
     assert not found.failed, found.failed
+
+
+def test_a_source_and_its_reader_step_apart(tmp_path: Path) -> None:
+    out = compiled(tmp_path, "encoder and decoder")
+    report = json.loads((out / "report.json").read_text())
+    assert report["stepping"] is True and {"encoder.onnx", "decoder.onnx"} <= set(report["files"])
+    found = verify(open_folder(out))
+    assert not found.failed, found.failed
+    assert {"model in fp32", "steps with state"} <= {check.name for check in found.checks}
 
 
 @pytest.mark.parametrize(
