@@ -203,12 +203,13 @@ def _normed(s: Scope, norms: Any, x: str, path: str, at: str) -> str:
     if norms.scope == "width" and len(shape) == 4:
         y = norm(s, norms.norm, s.b.node("merge_heads", x, at=f"{at}.joined"), path, at)
         return s.b.node("split_heads", y, at=f"{at}.heads", heads=shape[1])
-    if norms.scope == "heads" and norms.norm.type in ("rms", "layer"):
-        plain = norms.norm.model_copy(update={"gain": "none", "bias": False})
-        y = norm(s, plain, x, path, at)
+    if norms.scope == "heads" and norms.norm.type != "l2":  # which has no gain
+        y, gain, bias = x, getattr(norms.norm, "gain", "weight"), getattr(norms.norm, "bias", False)
+        if norms.norm.type != "gain":
+            y = norm(s, norms.norm.model_copy(update={"gain": "none", "bias": False}), x, path, at)
         home = s.owner(path, norms.norm.weights)
-        fields = {"gain": norms.norm.gain, "bias": norms.norm.bias}
-        roles = [*([] if norms.norm.gain == "none" else ["weight"]), *(["bias"] if norms.norm.bias else [])]
+        roles = [*([] if gain == "none" else ["weight"]), *(["bias"] if bias else [])]
         params = {role: f"{home}.{role}" for role in roles}
+        fields = {"gain": gain, "bias": bias}
         return s.b.node("head_gain", y, at=f"{at}.gain", params=params, kind="norm", **fields) if roles else y
     return norm(s, norms.norm, x, path, at)

@@ -7,7 +7,7 @@ learned rows of the network that makes them.
 from typing import Any
 
 from compiler.lower.context import Scope
-from compiler.lower.pointwise import activation, linear
+from compiler.lower.pointwise import activation, learned_gate, linear
 from compiler.lower.turning import turned
 
 LEAST_SHARE = 1e-10  # blocks of less importance are not selected (native-sparse-attention-pytorch 0.2.3)
@@ -61,11 +61,15 @@ def _compressed(s: Scope, op: Any, q: str, k: str, v: str, mask: str, home: str,
 
 
 def _gated(s: Scope, gate: Any, y: str, h: str, name: str, home: str, at: str) -> str:
-    """y (B, H, S, D) times fn(W h), one number for each head or for each channel."""
-    if gate.type != "projected":
-        s.refuse("a learned gate on kinds of keys", at)
+    """y (B, H, S, D) times fn(W h), one number for each head or for each channel; or times a learned fn(g), one number
+    or one for each channel of all heads together."""
     _, heads, _, d_head = s.type_of(y).shape
     path = f"{s.owner(f'{home}.gate', gate.weights)}.{name}"
+    if gate.type == "learned":
+        if gate.of == "scalar":
+            return learned_gate(s, gate, y, path, at)
+        y = learned_gate(s, gate, s.b.node("merge_heads", y, at=f"{at}.joined"), path, at)
+        return s.b.node("split_heads", y, at=f"{at}.heads", heads=heads)
     if gate.rank is not None:
         h = linear(s, h, gate.rank, f"{path}.down", f"{at}.down", False)
         path = f"{path}.up"

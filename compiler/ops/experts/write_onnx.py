@@ -62,8 +62,10 @@ def refusal(w: Writer, attrs: Attrs) -> str | None:
         return "weights may be negative"
     if attrs.get("weigh", "output") == "input":
         return "weights multiply inputs"
-    if attrs.get("inner_gain") or attrs.get("inner_norm"):
-        return "there are factors or a norm inside an expert"
+    if attrs.get("inner_gain"):
+        return "there are factors inside an expert"
+    if attrs.get("inner_norm"):
+        return "there is a norm inside an expert"
     if attrs.get("identities"):
         return "some choices are no experts"
     bias = set(attrs.get("bias", []))
