@@ -34,6 +34,8 @@ def no_step(program: Program) -> str | None:
             carried = carries(node.op)
             if (carried == "cache" or node.op == "positions") and not counted:
                 return "the model has no mask input that counts its past"
+            if carried == "own" and graph is program.main:
+                return f"the state of {node.op} outside the layers has no ONNX inputs yet"
             if state and carried is None and node.op != "positions":
                 return f"the state of {node.op} has no ONNX inputs yet"
             if carried == "cache" and any(tensor.kind == "constant" for tensor in state):
