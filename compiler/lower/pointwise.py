@@ -13,8 +13,6 @@ def norm(s: Scope, declared: Any, x: str, path: str, at: str, groups: int = 1) -
     groups: the statistics are taken over so many slices of the width (an rms norm only).
     """
     home = s.owner(path, getattr(declared, "weights", None))
-    if declared.type == "gain":
-        return s.b.node("learned_gate", x, at=at, params={"weight": f"{home}.weight"}, kind="norm", of="channel")
     op, roles, fields, by = normed(s, declared, s.width(x), path)
     if groups > 1:
         fields["groups"] = groups
@@ -24,7 +22,9 @@ def norm(s: Scope, declared: Any, x: str, path: str, at: str, groups: int = 1) -
 
 
 def normed(s: Scope, declared: Any, width: int, path: str) -> tuple[str, list[str], dict[str, Any], float]:
-    """A Norm over `width` channels, but a gain alone: its operator, parameter roles, fields, and a factor after it."""
+    """A Norm over `width` channels: its operator, the roles of its parameters, its fields, and a factor after it."""
+    if declared.type == "gain":
+        return "learned_gate", ["weight"], {"of": "channel"}, 1
     roles = [] if getattr(declared, "gain", "none") == "none" else ["weight"]
     roles += ["bias"] if getattr(declared, "bias", False) else []
     fields: dict[str, Any] = {"eps": declared.eps, "gain": getattr(declared, "gain", "none")}
@@ -48,6 +48,13 @@ def normed(s: Scope, declared: Any, width: int, path: str) -> tuple[str, list[st
         case "batch":
             return "batch_norm", ["mean", "variance", *roles], fields | {"bias": declared.bias}, 1
     s.refuse(f"norm {declared.type!r}", path)
+
+
+def inner_norm(s: Scope, declared: Any, width: int, path: str, part: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """A norm inside another operator: its field there, and its parameters with `part` before their roles."""
+    home = s.owner(path, getattr(declared, "weights", None))
+    op, roles, fields, by = normed(s, declared, width, path)
+    return {"norm": op, **fields} | ({"by": by} if by != 1 else {}), {f"{part}.{r}": f"{home}.{r}" for r in roles}
 
 
 def linear(s: Scope, x: str, width: int, path: str, at: str, bias: bool, kind: str = "linear") -> str:

@@ -26,7 +26,7 @@ WHY = {
     "plain experts": "the activation is relu2",
     "raw scores": "weights may be negative",
     "inputs weighed": "weights multiply inputs",
-    "factors inside": "there are factors inside an expert",
+    "factors inside": "there is a norm inside an expert",
 }
 
 

@@ -33,7 +33,7 @@ def test_longcat_flash() -> None:
         hidden_size=WIDTH, n_routed_experts=EXPERTS, zero_expert_num=IDENTITIES, moe_topk=TOP_K,
         expert_ffn_hidden_size=INNER, routed_scaling_factor=6.0, num_layers=1,
     )  # fmt: skip
-    module = redraw(LongcatFlashMoE(config)).double()
+    module: Any = redraw(LongcatFlashMoE(config)).double()
     program = lower(resolve(load_spec(spec())))
     gate, up = module.experts.gate_up_proj[:EXPERTS].chunk(2, 1)
     params = {

@@ -4,7 +4,7 @@ from typing import Any
 
 from compiler.lower.context import Scope
 from compiler.lower.mixers import gated_mlp, mlp
-from compiler.lower.pointwise import linear, normed
+from compiler.lower.pointwise import inner_norm, linear
 from compiler.ops.limit_choices.shape import never_full
 
 
@@ -58,22 +58,12 @@ def chosen(s: Scope, op: Any, h: str, home: str, at: str) -> str:
     if router.weigh == "input" and dropping:
         more["dropped"] = True
     if expert.inner_norm is not None:
-        fields, inside = _inner_norm(s, expert, f"{home}.experts.inner_norm")
-        more, params = more | fields, params | inside
+        path = f"{home}.experts.inner_norm"
+        more["inner_norm"], inside = inner_norm(s, expert.inner_norm, expert.d_ff, path, "inner_norm")
+        params |= inside
     return s.b.node(
         "experts", h, weights, index, at=f"{at}.experts", params=params, kind="expert",
         n_experts=op.n_experts, top_k=router.top_k, d_ff=expert.d_ff, gated=gated,
         function=None if expert.activation == "identity" else expert.activation, bias=list(expert.bias),
         up_offset=getattr(expert, "up_offset", 0), clamp=getattr(expert, "clamp", None), weigh=router.weigh, **more,
     )  # fmt: skip
-
-
-def _inner_norm(s: Scope, expert: Any, path: str) -> tuple[dict[str, Any], dict[str, str]]:
-    """Fields and parameters of `experts` for the norm that each expert has before its down projection."""
-    declared = expert.inner_norm
-    path = s.owner(path, getattr(declared, "weights", None))
-    if declared.type == "gain":
-        return {"inner_gain": True}, {"inner_gain": f"{path}.weight"}
-    op, roles, fields, by = normed(s, declared, expert.d_ff, path)
-    kept = {"norm": op, **fields} | ({"by": by} if by != 1 else {})
-    return {"inner_norm": kept}, {f"inner_norm.{role}": f"{path}.{role}" for role in roles}

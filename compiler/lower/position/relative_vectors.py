@@ -3,6 +3,7 @@
 from typing import Any
 
 from compiler.lower.context import Scope
+from compiler.lower.pointwise import inner_norm
 from compiler.lower.resample import spacing
 
 
@@ -20,7 +21,6 @@ def scores(s: Scope, term: Any, q: str, k: str, places: tuple[str, ...], home: s
         s.refuse("a learned number for each of the distances of a sinusoid, which have no end", at)
     if term.projection != ("own" if sinusoid else "none"):
         s.refuse(f"relative vectors from a {vectors.type} with projection {term.projection!r}", at)
-    s.only(vectors, at, norm=None)
     terms = [t for t in ("q_r", "k_r", "v_r", "s") if t in term.terms]
     if not terms:
         s.refuse("relative vectors that meet neither q, k, v nor s", at)
@@ -28,6 +28,10 @@ def scores(s: Scope, term: Any, q: str, k: str, places: tuple[str, ...], home: s
     params = {"r": f"{path}.r.weight"} if sinusoid else {"table": f"{table}.weight"}
     params |= {role: f"{path}.{role}.weight" for role, name in (("v", "v_r"), ("s", "s")) if name in terms}
     fields = vectors.model_dump(mode="json", exclude_none=True, exclude={"weights", "norm"})
+    if getattr(vectors, "norm", None) is not None:
+        width = int(s.type_of(q).shape[3])
+        fields["norm"], inside = inner_norm(s, vectors.norm, width, f"{path}.table_norm", "norm")
+        params |= inside
     far = s.memory.get("far" if places else "reach") if places or sinusoid else None
     more: dict[str, Any] = {"far": far} if far else {}
     if s.own or s.theirs:

@@ -38,7 +38,7 @@ def expert(x: Tensor, e: int, params: dict[str, Tensor], attrs: Attrs) -> Tensor
         if (norm := attrs.get("inner_norm")) is not None:
             own = {role.removeprefix(INNER): p[e] for role, p in params.items() if role.startswith(INNER)}
             y = ops.meaning(norm["norm"]).run([y], own, norm, Context())[0] * norm.get("by", 1)
-        return linear(y * params["inner_gain"][e] if attrs.get("inner_gain") else y, "down")
+        return linear(y, "down")
 
     up = linear(x, "up")
     if not attrs["gated"]:

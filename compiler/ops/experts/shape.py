@@ -1,10 +1,10 @@
 """Feed-forward experts, each token through its chosen ones.
 
 x (B, S, d), weights (B, S, K), indices (B, S, K) -> (B, S, d). Parameters hold all experts: gate and up (E, F, d), down
-(E, d, F), biases (E, F) and (E, d). `inner_gain` (E, F): factors
-before down. `inner_norm`: {"norm": "rms_norm" | "layer_norm" | "batch_norm", the fields of that norm, "by": a factor
-after it} before down, its parameters (E, F) each, or None. `weigh` "output" multiplies an expert's output by its
-weight, "input" its input; with `dropped` a choice of weight 0 gives nothing then.
+(E, d, F), biases (E, F) and (E, d). `inner_norm`: {"norm": "rms_norm" | "layer_norm" | "batch_norm" |
+"learned_gate", the fields of that operator, "by": a factor after it} before down, its parameters (E, F) each, or None.
+`weigh` "output" multiplies an expert's output by its weight, "input" its input; with `dropped` a choice of weight 0
+gives nothing then.
 
 Indices from E on, `identities` of them, give the token itself times its weight (LongCat-Flash, arXiv 2509.01322). What
 one token uses is counted as if all experts and identities were chosen equally often.
@@ -22,14 +22,13 @@ class Experts(Op):
     kind = "matrix product"
     fields = {"n_experts": REQUIRED, "top_k": REQUIRED, "d_ff": REQUIRED, "gated": REQUIRED, "function": None,
               "bias": [], "up_offset": 0, "clamp": None, "weigh": "output",
-              "inner_gain": False, "inner_norm": None, "identities": 0, "dropped": False}  # fmt: skip
+              "inner_norm": None, "identities": 0, "dropped": False}  # fmt: skip
     n_inputs = (3, 3)
 
     def params(self, inputs: Sequence[TensorType], attrs: Attrs) -> dict[str, tuple[int, ...]]:
         e, f, d = attrs["n_experts"], attrs["d_ff"], int(inputs[0].shape[-1])
         shapes: dict[str, tuple[int, ...]] = {"gate": (e, f, d)} if attrs["gated"] else {}
         shapes |= {"up": (e, f, d), "down": (e, d, f)}
-        shapes |= {"inner_gain": (e, f)} if attrs.get("inner_gain") else {}
         if (norm := attrs.get("inner_norm")) is not None:
             own = ops.get(norm["norm"]).params([TensorType("float", (f,))], norm)
             shapes |= {f"inner_norm.{role}": (e, f) for role in own}

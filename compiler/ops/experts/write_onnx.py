@@ -6,15 +6,15 @@ them stacked; slices are folded when the model is loaded.
 """
 
 from compiler.emit.onnx.masks import LOWEST
+from compiler.emit.onnx.norms import normed
 from compiler.emit.onnx.writer import Writer
 from compiler.ir.graph import Node
 from compiler.ops.activation.write_onnx import apply
 from compiler.ops.base import Attrs
-from compiler.ops.rms_norm.write_onnx import normed
 
 FIELDS = (
-    "n_experts", "top_k", "d_ff", "gated", "function", "bias", "up_offset", "clamp", "weigh", "inner_gain",
-    "inner_norm", "identities", "dropped",
+    "n_experts", "top_k", "d_ff", "gated", "function", "bias", "up_offset", "clamp", "weigh", "inner_norm",
+    "identities", "dropped",
 )  # fmt: skip
 FUSED_NAME = "MoE"
 PLAIN = {"relu": "relu", "silu": "silu", None: "identity"}  # of an expert without gate
@@ -62,8 +62,6 @@ def refusal(w: Writer, attrs: Attrs) -> str | None:
         return "weights may be negative"
     if attrs.get("weigh", "output") == "input":
         return "weights multiply inputs"
-    if attrs.get("inner_gain"):
-        return "there are factors inside an expert"
     if attrs.get("inner_norm"):
         return "there is a norm inside an expert"
     if attrs.get("identities"):
@@ -132,9 +130,10 @@ def _expert(w: Writer, x: str, e: int, attrs: Attrs) -> str:
 
     def down(x: str) -> str:
         if attrs.get("inner_norm"):
-            x = _normed(w, x, e, attrs)
-        if attrs.get("inner_gain"):
-            x = w.op("Mul", x, w.op("Gather", w.param("inner_gain"), w.whole(e), axis=0))
+            assert w.node is not None
+            roles = [role for role in w.node.params if role.startswith("inner_norm.")]
+            own = {r.removeprefix("inner_norm."): w.op("Gather", w.param(r), w.whole(e), axis=0) for r in roles}
+            x = normed(w, attrs["inner_norm"], x, attrs["d_ff"], own)
         return linear(x, "down")
 
     function = attrs.get("function") or "identity"
@@ -148,23 +147,3 @@ def _expert(w: Writer, x: str, e: int, attrs: Attrs) -> str:
     if attrs.get("up_offset", 0):
         up = w.op("Add", up, w.number(attrs["up_offset"]))
     return down(w.op("Mul", apply(w, gate, function), up))
-
-
-def _normed(w: Writer, x: str, e: int, attrs: Attrs) -> str:
-    """The norm before expert e's down projection, its factors from the stacked ones."""
-    norm = attrs["inner_norm"]
-
-    def own(role: str) -> str:
-        return w.op("Gather", w.param(f"inner_norm.{role}"), w.whole(e), axis=0)
-
-    if norm["norm"] == "batch_norm":
-        variance = w.op("Add", own("variance"), w.number(norm["eps"]))
-        y = w.op("Div", w.op("Sub", x, own("mean")), w.op("Sqrt", variance))
-    else:
-        y = normed(w, norm["norm"], x, {**norm, "gain": "none", "bias": False}, attrs["d_ff"])
-    if norm.get("gain", "weight") != "none":
-        weight = own("weight")
-        y = w.op("Mul", y, w.op("Add", weight, w.number(1.0)) if norm.get("gain") == "one_plus" else weight)
-    if norm.get("by", 1) != 1:
-        y = w.op("Mul", y, w.number(norm["by"]))
-    return w.op("Add", y, own("bias")) if norm.get("bias", norm["norm"] != "rms_norm") else y

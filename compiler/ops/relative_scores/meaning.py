@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from compiler import ops
 from compiler.ops.base import Attrs
 from compiler.ops.context import Context
 from compiler.ops.relative_bias.meaning import bucket
@@ -54,6 +55,9 @@ def by_distance(
     vectors = attrs["vectors"]
     if vectors["type"] == "table":
         table = params["table"]
+        if (norm := vectors.get("norm")) is not None:
+            own = {role.removeprefix("norm."): p for role, p in params.items() if role.startswith("norm.")}
+            table = ops.meaning(norm["norm"]).run([table], own, norm, Context())[0] * norm.get("by", 1)
         return table if table.dim() == 3 else table[None], bucket(vectors["distance"], -distance)
     low = int(distance.min())
     each = torch.arange(low, int(distance.max()) + 1)

@@ -7,13 +7,15 @@ of keys, whose rows stand at first + stride·n, not at n. skip_first: zero for t
 
 vectors: "sinusoid" {layout, ladder, clamp}: sines and cosines of i - j, `width` wide, projected by r (H·D, width)
 (Transformer-XL, arXiv 1901.02860, section 3.3); "table" {distance, per_head}: a learned row for each distance j - i as
-in `relative_bias` (Shaw et al., arXiv 1803.02155), for all heads or for each. v (H, D) is a learned query (their v_r),
+in `relative_bias` (Shaw et al., arXiv 1803.02155), for all heads or for each, and its `norm` {"norm": operator, its
+fields} if rows go through one (parameters (D,)). v (H, D) is a learned query (their v_r),
 s (H, rows) a learned number for each row of a table.
 """
 
 from collections.abc import Sequence
 from math import gcd
 
+from compiler import ops
 from compiler.ir.types import TensorType, size
 from compiler.ops.base import REQUIRED, Attrs, Env, Flops, Op
 from compiler.ops.relative_bias.shape import rows
@@ -38,6 +40,9 @@ class RelativeScores(Op):
         if vectors["type"] == "sinusoid":
             return {"r": (heads * d, attrs["width"]), **shapes}
         count = rows(vectors["distance"])
+        if (norm := vectors.get("norm")) is not None:
+            own = ops.get(norm["norm"]).params([TensorType("float", (d,))], norm)
+            shapes |= {f"norm.{role}": shape for role, shape in own.items()}
         shapes |= {"s": (heads, count)} if "s" in attrs["terms"] else {}
         return {"table": (heads, count, d) if vectors.get("per_head") else (count, d), **shapes}
 

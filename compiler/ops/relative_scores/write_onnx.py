@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from compiler.emit.onnx.norms import normed
 from compiler.emit.onnx.sheet import LOCAL
 from compiler.emit.onnx.writer import Writer, key_of
 from compiler.ir.graph import Node
@@ -32,6 +33,9 @@ def write(w: Writer, node: Node) -> str:
     if vectors["type"] == "table":
         place = _rows(w, dict(node.attrs), new, total) if far else pair_rows(w, dict(vectors["distance"]), new, total)
         found = w.param("table")
+        if norm := vectors.get("norm"):
+            own = {role.removeprefix("norm."): w.param(role) for role in node.params if role.startswith("norm.")}
+            found = normed(w, norm, found, int(w.types[0].shape[3]), own)
     else:
         place, found = _waves(w, dict(node.attrs), heads, new, total)
     by_row: list[str] = []

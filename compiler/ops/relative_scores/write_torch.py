@@ -2,6 +2,7 @@
 
 import re
 
+from compiler.emit.torch.norms import normed
 from compiler.emit.torch.writer import Writer, quoted
 from compiler.ir.graph import Node
 from compiler.ops.attention.write_torch import span_of
@@ -18,6 +19,9 @@ def write(w: Writer, node: Node) -> None:
     wave = ""
     if vectors["type"] == "table":
         place, found = _rows(w, node), w.param(node, "table")
+        if norm := vectors.get("norm"):
+            own = {role.removeprefix("norm."): w.param(node, role) for role in node.params if role.startswith("norm.")}
+            found = normed(w, norm, found, int(w.type(node.inputs[0]).shape[3]), own)
     else:
         place, wave = waves(w, node)
         found = f"heads_of(F.linear({wave}, {w.param(node, 'r')}), {heads})"
