@@ -35,6 +35,7 @@ ROW_CASES: list[tuple[str, dict[str, TensorType], dict[str, Any]]] = [
     ("marked_rows", {"q": X, "k": X, "": INTS, "prefix": INTS},
      {"mask": {"type": "and", "of": [{"type": "causal"}, {"type": "keys", "of": {"type": "prefix"}}]},
       "mask_inputs": ["prefix"]}),
+    ("modal_conv", {"x": X}, {"order": 3, "groups": 4}),
     *(("patches", {"image": TensorType("float", ("B", 3, 8, 8))}, {"patch": 4, "width": 6} | fields)
       for fields in ({}, {"class_token": True, "bias": True})),
     *(("slice_rows", {"x": X}, fields) for fields in (
