@@ -63,4 +63,4 @@ def test_model_is_stripedhyena(name: str, layers: list[str], tmp_path: Path) -> 
     weights = r.renamed(program.parameter_paths(), found.weights, HYENA)
     mask = found.inputs.get("attention_mask", torch.ones(2, 18))
     inputs = dict(sorted(found.inputs.items(), reverse=True))  # ids first
-    everywhere(program, weights, inputs, found.outputs["logits"], tmp_path, valid=mask.bool(), runtimes=())
+    everywhere(program, weights, inputs, found.outputs["logits"], tmp_path, valid=mask.bool())
