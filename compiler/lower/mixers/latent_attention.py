@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from compiler.lower import terms
 from compiler.lower.context import Scope
-from compiler.lower.find import find
-from compiler.lower.masks import lowered
+from compiler.lower.masks import lowered, mask_inputs
 from compiler.lower.pointwise import linear, norm
+from compiler.lower.position import rope, temperature
 
 
 def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
@@ -23,21 +24,23 @@ def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
     if op.rank_norm is not None:
         c = norm(s, op.rank_norm, c, f"{home}.kv_norm", f"{at}.kv_norm")
     for i, term in enumerate(op.position):
-        module = find("position", term.type)
-        if module is None or term.type != "rope":
-            s.refuse(f"position {term.type!r} of latent attention", f"{at}/position/{i}")
-        s.only(term, at, decay_base=None)
+        if term.type == "temperature":
+            q, k_rope, _ = temperature.lower(s, term, q, k_rope, home, f"{at}.{terms.name(op, i)}")
+            continue
+        if term.type != "rope" or "v" in term.rotates:
+            s.refuse(f"position {term.type!r} of latent attention or of its values", f"{at}/position/{i}")
         # The rotary slice ends each query head; the shared key is nothing else.
-        q, _, _ = module.lower(
-            s, term.model_copy(update={"offset": op.d_nope, "rotates": ("q",)}), q, q, home, f"{at}.rope.q"
+        q = rope.side(
+            s, term.model_copy(update={"offset": op.d_nope + term.offset}), q, "q", f"{at}.{terms.name(op, i)}"
         )
-        k_rope, _, _ = module.lower(
-            s, term.model_copy(update={"rotates": ("q",)}), k_rope, k_rope, home, f"{at}.rope.k"
-        )
+        k_rope = rope.side(s, term, k_rope, "k", f"{at}.{terms.name(op, i)}")
+    mask = lowered(s, op.mask, op.n_heads, at, content=False)
+    names, given = mask_inputs(s, mask, q, k_rope)
+    more: dict[str, Any] = {"mask_inputs": names} if names else {}
     y = s.b.node(
-        "latent_attention", q, c, k_rope, s.capture("attention_mask"), at=f"{at}.core",
-        params={"kv_up": f"{home}.kv_up.weight"}, mask=lowered(s, op.mask, op.n_heads, at, content=False),
+        "latent_attention", q, c, k_rope, s.capture("attention_mask"), *given, at=f"{at}.core",
+        params={"kv_up": f"{home}.kv_up.weight"}, mask=mask, **more,
         scale=op.scale, d_nope=op.d_nope, d_value=op.d_value, at_least=s.at_least["softmax"],
     )  # fmt: skip
     y = s.b.node("merge_heads", y, at=f"{at}.joined")
-    return linear(s, y, s.width(h), f"{home}.o", f"{at}.o", "o" in op.bias)
+    return linear(s, y, s.d_model, f"{home}.o", f"{at}.o", "o" in op.bias)

@@ -7,18 +7,19 @@ from compiler.lower.context import Scope
 
 
 def lower(s: Scope, term: Any, q: str, k: str, home: str, at: str) -> tuple[str, str, list[tuple[str, str]]]:
-    positions, fields = _positions(s, term, q), _fields(s, term, at)
-    turned = {
-        role: s.b.node("rope", x, positions, at=f"{at}.{role}", **fields) if role in term.rotates else x
-        for role, x in (("q", q), ("k", k))
-    }
-    if term.decay_base is not None:
-        fields = {"base": term.decay_base, **{f: fields[f] for f in ("dims", "offset", "pairing", "at_least")}}
-        for role, sign in (("q", 1), ("k", -1)):
-            turned[role] = s.b.node(
-                "position_decay", turned[role], positions, at=f"{at}.{role}.decay", sign=sign, **fields
-            )
-    return turned["q"], turned["k"], []
+    return side(s, term, q, "q", at), side(s, term, k, "k", at), []
+
+
+def side(s: Scope, term: Any, x: str, role: str, at: str) -> str:
+    """The queries ("q") or the keys ("k") alone: (B, heads, S, D)."""
+    positions, fields = _positions(s, term, x), _fields(s, term, at)
+    if role in term.rotates:
+        x = s.b.node("rope", x, positions, at=f"{at}.{role}", **fields)
+    if term.decay_base is None:
+        return x
+    placed = {name: fields[name] for name in ("dims", "offset", "pairing", "at_least")}
+    sign = 1 if role == "q" else -1
+    return s.b.node("position_decay", x, positions, at=f"{at}.{role}.decay", sign=sign, base=term.decay_base, **placed)
 
 
 def values(s: Scope, terms: Sequence[Any], v: str, at: str) -> str:

@@ -1,14 +1,14 @@
 """Attention over compressed keys and values (DeepSeek-V2, arXiv 2405.04434, section 2.1), after the down projections.
 
 Inputs: q (B, H, S, nope + rope) with its rope part rotated, latents c (B, S, rank), one rotary key k_rope
-(B, 1, S, rope), key mask. `kv_up` (H·(nope + value), rank) expands c by head to [k_nope | v]. Only c and k_rope are
-kept between steps.
+(B, 1, S, rope), key mask, one input for each name of `mask_inputs` as in `attention`. `kv_up` (H·(nope + value), rank)
+expands c by head to [k_nope | v]. Only c and k_rope are kept between steps.
 """
 
 from collections.abc import Sequence
 
 from compiler.ir.types import TensorType, size
-from compiler.masks.facts import cache_limit, looks_ahead
+from compiler.masks.facts import cache_limit, joins_prompt, looks_ahead
 from compiler.masks.pairs import visible_pairs
 from compiler.ops.base import REQUIRED, Attrs, Env, Flops, Op, StateTensor
 
@@ -17,8 +17,13 @@ class LatentAttention(Op):
     name = "latent_attention"
     kind = "attention"
     saves = ("inputs", "outputs")
-    fields = {"mask": REQUIRED, "scale": REQUIRED, "d_nope": REQUIRED, "d_value": REQUIRED, "at_least": "fp32"}
-    n_inputs = (4, 4)
+    fields = {"mask": REQUIRED, "scale": REQUIRED, "d_nope": REQUIRED, "d_value": REQUIRED, "mask_inputs": [],
+              "at_least": "fp32"}  # fmt: skip
+    n_inputs = (4, None)
+
+    def check(self, inputs: Sequence[TensorType], attrs: Attrs) -> str | None:
+        want = 4 + len(attrs.get("mask_inputs", []))
+        return None if len(inputs) == want else f"{len(inputs)} inputs, wanted {want}"
 
     def infer(self, inputs: Sequence[TensorType], attrs: Attrs) -> tuple[TensorType, ...]:
         return (TensorType(inputs[0].dtype, (*inputs[0].shape[:3], attrs["d_value"])),)
@@ -52,6 +57,9 @@ class LatentAttention(Op):
 
     def lookahead(self, attrs: Attrs) -> str | None:
         return f"its mask {attrs['mask']['type']!r} sees later positions" if looks_ahead(attrs["mask"]) else None
+
+    def whole_prompt(self, attrs: Attrs) -> bool:
+        return joins_prompt(attrs["mask"])
 
 
 OP = LatentAttention()

@@ -8,13 +8,14 @@ from compiler.emit.onnx.writer import Writer
 from compiler.ir.graph import Node
 from compiler.ops.attention.write_onnx import attend, remember
 
-FIELDS = ("mask", "scale", "d_nope", "d_value", "at_least")
+FIELDS = ("mask", "scale", "d_nope", "d_value", "mask_inputs", "at_least")
 STATE = "cache"
 
 
 def write(w: Writer, node: Node) -> str:
     attrs = node.attrs
-    q, c, k_rope, key_mask = w.inputs
+    q, c, k_rope, key_mask, *given = w.inputs
+    named = dict(zip(attrs.get("mask_inputs", []), given, strict=True))
     q_type, c_type, rope_type = w.types[:3]
     heads, nope, value = int(q_type.shape[1]), attrs["d_nope"], attrs["d_value"]
     latents = w.op("Unsqueeze", c, w.ints(1))  # (B, 1, S, rank)
@@ -23,6 +24,6 @@ def write(w: Writer, node: Node) -> str:
     by_head = w.op("Transpose", w.op("Reshape", expanded, w.ints(0, 0, heads, nope + value)), perm=[0, 2, 1, 3])
     k_nope, v = w.many("Split", by_head, w.ints(nope, value), outputs=2, axis=-1)
     k = w.op("Concat", k_nope, w.op("Expand", k_rope, w.ints(1, heads, 1, 1)), axis=-1)
-    rows = Rows(q_type.shape[2], w.key_length(c_type, axis=1), {})
+    rows = Rows(q_type.shape[2], w.key_length(c_type, axis=1), named)
     seen = visible(w, attrs["mask"], rows, key_mask)
     return attend(w, q, k, v, seen, (), attrs["scale"], None, 1)

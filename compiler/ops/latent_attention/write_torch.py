@@ -7,8 +7,8 @@ from compiler.ops.attention.write_torch import view
 
 
 def write(w: Writer, node: Node) -> None:
-    q = w.read(node, 0)
-    span, mask, causal = view(w, node, node.inputs[3], {})
+    q, named = w.read(node, 0), dict(zip(w.attr(node, "mask_inputs"), node.inputs[4:], strict=True))
+    span, mask, causal = view(w, node, node.inputs[3], named)
     c, k_rope = w.read(node, 1), w.read(node, 2)
     if span:
         w.helper("keep_latents")
@@ -18,7 +18,7 @@ def write(w: Writer, node: Node) -> None:
         call = f"keep_latents({span}, {past[0]}, {past[1]}, {c}, {k_rope})"
         w.line(f"{latents}, {keys} = {call}", f"(B, K, {rank}), (B, 1, K, {width})")
         c, k_rope = latents, keys
-    mask, causal = narrowed(w, node, (q, ""), node.inputs[3], {}, (span, mask, causal))
+    mask, causal = narrowed(w, node, (q, ""), node.inputs[3], named, (span, mask, causal))
     w.helper("attend_latents")
     nope, scale = node.attrs["d_nope"], float(node.attrs["scale"])
     kv_up = w.param(node, "kv_up")
