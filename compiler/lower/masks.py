@@ -41,7 +41,8 @@ UNKNOWN = ("top_blocks", "random_blocks", "by_head")  # not one mask known befor
 
 
 def mask_inputs(s: Scope, mask: Any, q: str, k: str) -> tuple[list[str], list[str]]:
-    """Names and values of the inputs that the mask reads: pairs (B, S, T) for `input` atoms, else rows (B, T)."""
+    """Names and values of the inputs that the mask reads: pairs (B, S, T) for `input` atoms, else rows (B, T); (B, S)
+    for labels of queries over other rows."""
     if s.stream_places.get(s.reading) and not by_inputs(mask):
         s.refuse("a mask by slots for queries that stand at given places", f"/stacks/{s.stack}")
     names = input_names(mask)
@@ -54,11 +55,12 @@ def mask_inputs(s: Scope, mask: Any, q: str, k: str) -> tuple[list[str], list[st
             path=f"/stacks/{s.stack}",
         )
     queries = keys if s.stream_place(s.reading) else s.type_of(q).shape[2]
-    labels = label_names(mask)
-    lengths = {name: s.type_of(q).shape[2] for name, _ in labels}
-    lengths |= {name: total if keys == "S" else keys for _, name in labels}
+    labels, seen = label_names(mask), total if keys == "S" else keys
+    own = queries == keys and not s.stream_place(s.reading)  # queries and keys are the same rows
+    lengths = {name: seen if own else s.type_of(q).shape[2] for name, _ in labels}
+    lengths |= {name: seen for _, name in labels}
     given = [
-        s.at_queries(s.capture_input(name, ("B", queries, keys)))
+        s.at_queries(s.capture_input(name, ("B", queries, seen)))
         if name in pairs
         else s.capture_input(name, ("B", lengths.get(name, total)), "zeros" if name == "prefix" else None)
         for name in names

@@ -46,13 +46,16 @@ def dense_mask(
 
     `named` holds the model inputs that the expression reads, by name; `attended` the queries and keys.
     """
-    at = torch.arange(total, device=device)
-    seen = _atom(mask, Slots(at[total - new :, None], at[None, :], named, attended))
+    queries = torch.arange(
+        total - new, total, device=device
+    )  # where they are more than the keys the first stand before
+    keys = torch.arange(total, device=device)
+    seen = _atom(mask, Slots(queries[:, None], keys[None, :], named, attended))
     return _four(seen, new, total)
 
 
 def dense_before(mask: Mask, new: int, total: int, count: int) -> Tensor:
-    """The same for `count` keys that stand before the first, at -count to -1. The mask must follow from places alone."""
+    """The same for `count` keys that stand before the first, at -count to -1. The mask follows from places alone."""
     seen = _atom(mask, Slots(torch.arange(total - new, total)[:, None], torch.arange(-count, 0)[None, :], {}))
     return _four(seen, new, count)
 
@@ -96,7 +99,8 @@ def _atom(mask: Mask, at: Slots) -> Tensor:
             given = at.named[mask["name"]].bool()  # (B, S, T)
             return given[:, None] if given.dim() == 3 else given
         case "label":
-            q, k = at.named[mask["queries"]][:, None, :, None], at.named[mask["keys"]][:, None, None, :]
+            q = at.named[mask["queries"]][:, -len(i) :, None][:, None]  # of all tokens the last ones ask
+            k = at.named[mask["keys"]][:, None, None, :]
             return q == k if mask.get("compare", "equal") == "equal" else k <= q
         case "not":
             return ~_atom(mask["of"], at)

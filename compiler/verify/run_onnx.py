@@ -40,22 +40,22 @@ class OnnxPackage:
         return torch.cat([self._stepped({name: x[i : i + 1] for name, x in inputs.items()}, cuts) for i in rows])
 
     def _stepped(self, inputs: Mapping[str, Tensor], cuts: tuple[int, ...]) -> Tensor:
-        """Inputs over all tokens so far (their second axis is "total") grow from step to step, those over new tokens
-        ("length") are cut, others are the same at every step."""
+        """Axes of inputs over all tokens so far ("total") grow from step to step, those over new tokens ("length") are
+        cut, others are the same at every step."""
         session, fixed = self.session, dict[str, np.ndarray]()
         if self.apart is not None:
             encoder, session = self.apart
             sources = {given.name for given in encoder.get_inputs()}
             feed = _feed(encoder, {name: x for name, x in inputs.items() if name in sources}, {})
             fixed = feed | _named(encoder, feed)
-        axes = {given.name: given.shape[1] for given in session.get_inputs() if len(given.shape) > 1}
+        axes = {given.name: given.shape[1:] for given in session.get_inputs() if len(given.shape) > 1}
         inputs = {name: x for name, x in inputs.items() if name in axes and name not in fixed}
         past = {name: x for name, x in fixed.items() if name in axes}
         start, parts = 0, []
-        length = next(x.shape[1] for name, x in inputs.items() if axes[name] == "length")
+        length = next(x.shape[1] for name, x in inputs.items() if axes[name][0] == "length")
         for stop in (*cuts, length):
             ends = {"total": slice(stop), "length": slice(start, stop)}
-            given = {n: x[:, ends.get(axes[n], slice(None))] for n, x in inputs.items()}
+            given = {n: x[:, *(ends.get(axis, slice(None)) for axis in axes[n])] for n, x in inputs.items()}
             out = _run(session, given, past, start)
             parts.append(torch.from_numpy(out["output"].astype(np.float64)))
             past |= {

@@ -13,6 +13,7 @@ from archspec.spec import load_spec, resolve
 from compiler import pipeline
 from compiler.ir.program import Program
 from compiler.lower.program import lower
+from compiler.masks.facts import PREFIX
 from compiler.verify.compare import difference, real_positions
 from compiler.verify.interpreter import interpret
 from compiler.verify.pack import pack
@@ -20,6 +21,7 @@ from compiler.weights.init import init_weights
 
 NAMES = tuple(p.name for p in pipeline.PASSES)
 TOLERANCE = 1e-9  # of the value's size, at least 1, in float64
+PROMPT = 3  # tokens that a prefix may mark
 SIZES = {"B": 2, "S": 7, "T": 7}
 
 
@@ -56,9 +58,16 @@ def inputs(program: Program) -> dict[str, Tensor]:
         elif type_.dtype == "int":
             rows = [n.attrs["rows"] for n in program.main.users(name) if "rows" in n.attrs and n.op == "embedding"]
             given[name] = torch.randint(0, min(rows, default=3), shape, generator=draw)
+            if name == PREFIX:
+                given[name][:, PROMPT:] = 0
         else:
             given[name] = torch.randn(shape, generator=draw, dtype=torch.float64)
     return given
+
+
+def first_step(given: Mapping[str, Tensor]) -> int:
+    """Tokens that the first step must hold at least: a prefix comes whole."""
+    return PROMPT if PREFIX in given else 1
 
 
 def subsets(seed: int) -> Iterator[tuple[str, ...]]:

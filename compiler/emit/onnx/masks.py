@@ -135,7 +135,9 @@ class _Atoms:
                 given = m.cast(self.named[mask["name"]], "bool")  # (B, S, T)
                 return m.op("Unsqueeze", given, m.ints(1))
             case "label":
-                queries = m.op("Unsqueeze", self.named[mask["queries"]], m.ints(1, 3))
+                new = m.op("Neg", m.length(self.rows.new))  # of all tokens the last ones ask
+                queries = m.op("Slice", self.named[mask["queries"]], new, m.ints(1 << 62), m.ints(1))
+                queries = m.op("Unsqueeze", queries, m.ints(1, 3))
                 keys = m.op("Unsqueeze", self.named[mask["keys"]], m.ints(1, 2))
                 equal = mask.get("compare", "equal") == "equal"
                 return m.op("Equal", queries, keys) if equal else m.op("LessOrEqual", keys, queries)

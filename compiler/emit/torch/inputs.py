@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from compiler.emit.torch.names import comment, identifier, quoted, unique
+from compiler.emit.torch.source import helper_names
 from compiler.emit.torch.writer import RUNTIME, Writer
 from compiler.ir.graph import Graph, Node
 from compiler.ir.program import Program, calls
@@ -50,13 +51,16 @@ def read_inputs(w: Writer, names: list[str], nodes: list[Node], taken: set[str])
     arguments: list[Argument] = []
 
     def argue(name: str, required: bool, told: str, kind: str, *more: Any) -> str:
-        variable = unique(identifier(name, "input"), {*(a.name for a in arguments), *w.names.values(), *taken})
+        others = {*(a.name for a in arguments), *w.names.values(), *taken, *helper_names()}
+        variable = unique(identifier(name, "input"), others)
         arguments.append(Argument(variable, required, told, kind, *more))
         return variable
 
     sizes = _sizes(w, names)
     for name in names:
         stand_in, type_ = program.optional.get(name), main.inputs[name]
+        marks = w.steps and stand_in is None and type_.shape == ("B", "T")  # of a step's tokens; the state has the rest
+        type_ = TensorType(type_.dtype, ("B", "S")) if marks else type_
         shape, most = comment(f"({', '.join(map(str, type_.shape))})"), rows(main, name)
         if stand_in == "ones":
             argument = argue(name, False, f"{shape}, 0 at padding", "mask")
@@ -65,7 +69,7 @@ def read_inputs(w: Writer, names: list[str], nodes: list[Node], taken: set[str])
         what = "numbers of the model's type" if type_.dtype == "float" else "whole numbers"
         what += "" if most is None else f", 0 to {most - 1}"
         first = not arguments
-        example = (_example(main, name), 0 if type_.dtype == "float" else most or 2)
+        example = (type_.shape if marks else _example(main, name), 0 if type_.dtype == "float" else most or 2)
         sort = "ids" if first else "places" if read_as_places(program, name) else "other"
         argument = argue(name, stand_in is None, f"{shape} {what}", sort, *example)
         w.names[name] = argument
@@ -81,6 +85,13 @@ def read_inputs(w: Writer, names: list[str], nodes: list[Node], taken: set[str])
             w.line(f"check_ids({argument}, {most}, {quoted(argument)})")
         if sizes or not first or type_.dtype == "float":
             _check_shape(w, argument, type_, sizes, absent=stand_in == "empty")
+        if marks:
+            w.file.helper("rows_so_far", f"{RUNTIME}.prompt")
+            w.names[name] = w.local(f"all_{argument}")
+            w.line(f"{w.names[name]} = rows_so_far({argument}, {quoted(argument)}, state)")
+        elif w.steps and type_.shape == ("B", "S", "T"):
+            w.file.helper("check_pairs", f"{RUNTIME}.prompt")
+            w.line(f"check_pairs({argument}, {w.names[names[0]]}, {quoted(argument)}, state)")
     for node in nodes:
         if node.op == "positions" and node.attrs.get("given"):
             required = node.attrs["counts"] == "input"

@@ -32,12 +32,19 @@ def is_full(mask: Mask) -> bool:
     return mask["type"] == "full" or (mask["type"] in ("and", "or") and all(map(is_full, mask["of"])))
 
 
-def rule(mask: Mask, total: str, named: dict[str, str]) -> str:
+def rule(mask: Mask, total: str, named: dict[str, str], slots: bool = False) -> str:
     """A boolean expression, true where key token j is visible to query token i.
 
-    total: expression of the number of tokens. named: model input, or `atom`, -> expression of its tensor.
+    total: expression of the number of tokens. named: model input, or `atom`, -> expression of its tensor. slots: inputs
+    hold marks of all slots, of which those at i and j are looked up; else they are those of the queries and keys.
     NotImplementedError where the mask depends on more.
     """
+
+    def marks(name: str, side: str) -> str:
+        if not slots:
+            return named[name]
+        return f"at_slots({named[name]}, {'j' if side == 'keys' else 'i.mT'})"
+
     match mask["type"]:
         case "full":
             return "(j >= 0)"
@@ -60,31 +67,31 @@ def rule(mask: Mask, total: str, named: dict[str, str]) -> str:
             rows = mask["of"]
             if rows["type"] in ("rows_input", "prefix"):
                 place = "None, None, :" if mask["type"] == "keys" else "None, :, None"
-                return f"({named[rows.get('name', 'prefix')]} != 0)[:, {place}]"
+                return f"({marks(rows.get('name', 'prefix'), mask['type'])} != 0)[:, {place}]"
             return _rows(rows, "j" if mask["type"] == "keys" else "i", total)
         case "random_blocks" | "top_blocks":
             if (name := named.get(atom(mask))) is None:
                 raise NotImplementedError(f"mask {mask['type']!r} here")
             return name
         case "input":
-            return f"({named[mask['name']]} != 0)[:, None]"
+            pairs = f"pairs_at({named[mask['name']]}, j)" if slots else named[mask["name"]]
+            return f"({pairs} != 0)[:, None]"
         case "label":
             sign = "==" if mask.get("compare", "equal") == "equal" else ">="
-            return f"({named[mask['queries']]}[:, None, :, None] {sign} {named[mask['keys']]}[:, None, None, :])"
+            queries, keys = marks(mask["queries"], "queries"), marks(mask["keys"], "keys")
+            return f"({queries}[:, None, :, None] {sign} {keys}[:, None, None, :])"
         case "not":
-            return f"~{rule(mask['of'], total, named)}"
+            return f"~{rule(mask['of'], total, named, slots)}"
         case "and" | "or":
             sign = " & " if mask["type"] == "and" else " | "
-            return f"({sign.join(rule(m, total, named) for m in mask['of'])})"
+            return f"({sign.join(rule(m, total, named, slots) for m in mask['of'])})"
         case "by_head":
-            if holds(mask, *BLOCKS):
-                return f"by_heads([{', '.join(rule(m, total, named) for m in mask['of'])}], i, j)"
-            if input_names(mask):
-                raise NotImplementedError("a mask by head that reads inputs")
-            parts = ", ".join(f"{rule(m, total, named)}.expand(len(i), j.shape[1])" for m in mask["of"])
-            return f"torch.stack([{parts}])"
+            each = [rule(m, total, named, slots) for m in mask["of"]]
+            if holds(mask, *BLOCKS) or input_names(mask):
+                return f"by_heads([{', '.join(each)}], i, j)"
+            return f"torch.stack([{', '.join(f'{m}.expand(len(i), j.shape[1])' for m in each)}])"
         case "by_length":
-            then, otherwise = (rule(mask[k], total, named) for k in ("then", "otherwise"))
+            then, otherwise = (rule(mask[k], total, named, slots) for k in ("then", "otherwise"))
             return f"({then} if {total} <= {mask['up_to']} else {otherwise})"
     raise NotImplementedError(f"mask {mask['type']!r}")
 

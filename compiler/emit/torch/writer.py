@@ -226,7 +226,8 @@ class Writer:
     def function(self, hint: str, arguments: tuple[str, ...], result: str) -> str:
         """The name of a function of tensors, written before the layers; equal bodies are one function."""
         if result not in self.file.functions:
-            name = unique(identifier(hint), [n for n, _ in self.file.functions.values()])
+            inputs = map(identifier, self.file.program.main.inputs)  # arguments of the model, which would hide it
+            name = unique(identifier(hint), {*(n for n, _ in self.file.functions.values()), *inputs, *helper_names()})
             signature = ", ".join(f"{a}: Tensor" for a in arguments)
             text = f"def {name}({signature}) -> Tensor:\n    return {result}"
             self.file.functions[result] = (name, text)

@@ -1,11 +1,12 @@
 """Masks that a layer makes for itself, in PyTorch: blocks of keys that are drawn, or chosen by their scores, and masks
 along an axis of a grid."""
 
-from compiler.emit.torch.masks import BLOCKS, atom, atoms, causal_window, is_full, rule
+from compiler.emit.torch.masks import BLOCKS, atom, atoms, causal_window, is_full
 from compiler.emit.torch.writer import RUNTIME, Writer
 from compiler.ir.graph import Node
 from compiler.masks.drawn import PAPER_LENGTHS, tables
-from compiler.masks.facts import Mask, holds
+from compiler.masks.facts import PREFIX, Mask, holds, input_names
+from compiler.ops.attention.torch_rules import by_name, rule_function
 
 HELPERS = "compiler.ops.attention.torch_helpers"
 
@@ -21,13 +22,14 @@ def in_layer(w: Writer, node: Node) -> bool:
 
 
 def known(mask: Mask) -> Mask:
-    """What holds before the blocks are known: in a model that steps at least that nothing later is seen."""
+    """What holds before the blocks are known: in a model that steps that nothing later is seen, but for a prefix."""
     if not holds(mask, *BLOCKS):
         return mask
+    least: Mask = {"type": "full" if PREFIX in input_names(mask) else "causal"}
     if mask["type"] != "and":
-        return {"type": "causal"}
+        return least
     rest: Mask = {"type": "and", "of": [m for m in mask["of"] if not holds(m, *BLOCKS)]}
-    return rest if causal_window(rest)[0] else {"type": "causal"}
+    return rest if causal_window(rest)[0] else least
 
 
 def narrowed(
@@ -46,13 +48,10 @@ def narrowed(
     i, j, real = ("i", "j", w.variable(key_mask) if key_mask else "None")
     if span:
         i, j, real = f"{span}.i[:, None]", f"{span}.j[None, :]", f"{span}.real"
-    parts = {atom(a): _atom(w, a, qk, (i, j, real)) for a in atoms(expression)}
-    arguments = {name: w.variable(value) for name, value in named.items()} | parts
-    places = {name: f"given_{n}" for n, name in enumerate(arguments)}
+    parts = {atom(a): block_atom(w, a, qk, (i, j, real)) for a in atoms(expression)}
+    arguments = by_name(w, named) | parts
     total = "i[-1] + 1" if span else "j.shape[1]"
-    if holds(expression, "by_head"):
-        w.helper("by_heads", HELPERS)
-    sees = w.function("sees", ("i", "j", *places.values()), rule(expression, total, places))
+    sees = rule_function(w, "sees", expression, total, arguments, slots=bool(span))
     seen = f"{sees}({', '.join((i, j, *arguments.values()))})"
     name = w.local("mask")
     if span:
@@ -66,7 +65,7 @@ def narrowed(
     return name, "False"
 
 
-def _atom(w: Writer, mask: Mask, qk: tuple[str, str], slots: tuple[str, str, str]) -> str:
+def block_atom(w: Writer, mask: Mask, qk: tuple[str, str], slots: tuple[str, str, str]) -> str:
     """The value of an atom of `BLOCKS`: an expression (B|1, H, S, K) over queries, keys, slots and real keys."""
     i, j, real = slots
     if mask["type"] == "top_blocks":

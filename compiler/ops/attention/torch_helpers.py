@@ -61,7 +61,7 @@ def attend_beside(
         rows = q[:, :, start:end].reshape(b, groups, -1, width)
         scores = (rows @ k[:, :, :keys].mT).view(b, heads, end - start, keys).to(wide) * scale
         if bias is not None:
-            scores = scores + bias[:, :, start:end, :keys]
+            scores = scores + bias.expand(-1, -1, new, k.shape[2])[:, :, start:end, :keys]
         if cap is not None:
             scores = torch.tanh(scores / cap) * cap
         if causal:

@@ -6,8 +6,9 @@ from typing import Any
 from compiler.emit.torch.masks import causal_window, is_full, rule
 from compiler.emit.torch.writer import RUNTIME, Writer
 from compiler.ir.graph import Node
-from compiler.masks.facts import PREFIX, behind_prompt, by_inputs, cache_limit
+from compiler.masks.facts import PREFIX, behind_prompt, by_inputs, cache_limit, input_names
 from compiler.ops.attention.torch_blocks import in_layer, known, narrowed
+from compiler.ops.attention.torch_rules import places, rule_function
 
 HELPERS = "compiler.ops.attention.torch_helpers"
 
@@ -28,17 +29,18 @@ def view(w: Writer, node: Node, key_mask: str, named: dict[str, str]) -> tuple[s
         w.helper("given_mask", HELPERS)
         extra = ", empty_rows_see_all=True" if w.attr(node, "empty_rows") == "all" else ""
         return "", w.once("mask", f"given_mask({seen}, {real}, {{0}}{extra})", *inputs, *named.values()), "False"
-    causal, window = causal_window(known(mask))
     fields = ""
     if w.steps:
-        limit = cache_limit(mask)
+        limit, mask = cache_limit(mask), known(mask)
+        causal, window = causal_window(mask)
+        named = {name: named[name] for name in input_names(mask)}
         fields += f", limit={limit}" if limit is not None else ""
-        if causal and not named:
+        if causal:
             fields += f", window={window}" if window is not None else ""
         elif named:
-            fields += prompt_rule(w, mask, named, len(inputs))
+            fields += rule_by_inputs(w, mask, [*named], len(inputs))
         else:
-            fields += f", rule={w.function('sees', ('i', 'j'), rule(mask, 'i[-1] + 1', {}))}"
+            fields += f", rule={rule_function(w, 'sees', mask, 'i[-1] + 1')}"
         w.helper("Span", f"{RUNTIME}.attention")
         span = w.once("span", f"Span(state, {real}, {{0}}{fields})", *inputs, *named.values())
         return span, f"{span}.mask", f"{span}.causal"
@@ -46,28 +48,25 @@ def view(w: Writer, node: Node, key_mask: str, named: dict[str, str]) -> tuple[s
         return "", padding(w, key_mask), "False"
     if in_layer(w, node):
         return "", "None", "False"
-    places = "".join(f", {{{len(inputs) + i}}}" for i in range(len(named)))
-    given = {name: f"given_{i}" for i, name in enumerate(named)}
-    sees = w.function("sees", ("i", "j", *given.values()), rule(mask, "j.shape[1]", given))
-    text = f"lambda i, j: {sees}(i, j{places})" if named else sees
+    sees = rule_function(w, "sees", mask, "j.shape[1]", named)
+    text = f"lambda i, j: {sees}(i, j{places(w, [*named], len(inputs))})" if named else sees
     w.helper("visible_mask", f"{RUNTIME}.attention")
     extra = ", empty_rows_see_all=True" if w.attr(node, "empty_rows") == "all" else ""
     template = f"visible_mask({real}, {{0}}, {text}{extra})"
     return "", w.once("mask", template, *inputs, *named.values()), "False"
 
 
-def prompt_rule(w: Writer, mask: Mapping[str, Any], named: dict[str, str], place: int) -> str:
-    """What `Span` is told of a mask with a prefix, whose marks are at `place` in the template; no other is said yet."""
-    if [*named] != [PREFIX]:
-        raise NotImplementedError(f"a mask that reads inputs ({', '.join(named)}) in a model that steps")
+def rule_by_inputs(w: Writer, mask: Mapping[str, Any], names: list[str], first: int) -> str:
+    """What `Span` is told of a mask that reads inputs, whose values stand from `first` on in the template.
+
+    Behind a prefix that is all that is not causal, the rule holds for the first step only.
+    """
+    sees = rule_function(w, "sees", mask, "i[-1] + 1", names, slots=True)
     causal, window = causal_window(behind_prompt(mask))
-    sees = w.function("sees", ("i", "j", "marks"), rule(mask, "i[-1] + 1", {PREFIX: "marks"}))
-    w.helper("at_slots", f"{RUNTIME}.prompt")
-    if not causal:
-        w.helper("kept_prompt", f"{RUNTIME}.prompt")
-        return f", rule=lambda i, j: {sees}(i, j, at_slots(kept_prompt({{{place}}}, state), j))"
-    behind = f", window={window}" if window is not None else ""
-    return f"{behind}, prompt=lambda i, j: {sees}(i, j, at_slots({{{place}}}, j))"
+    if causal and names == [PREFIX]:
+        behind = f", window={window}" if window is not None else ""
+        return f"{behind}, prompt=lambda i, j: {sees}(i, j, {{{first}}})"
+    return f", rule=lambda i, j: {sees}(i, j{places(w, names, first)})"
 
 
 def seen_by_inputs(w: Writer, mask: Mapping[str, Any], inputs: tuple[str, ...], named: dict[str, str]) -> str:
@@ -80,7 +79,8 @@ def seen_by_inputs(w: Writer, mask: Mapping[str, Any], inputs: tuple[str, ...], 
 def span_of(w: Writer, node: Node) -> str:
     """The span of the attention that reads the output of `node`."""
     reader = next(user for user in w.graph.users(node.outputs[0]) if user.op == "attention")
-    return view(w, reader, reader.inputs[3], {})[0]
+    named = dict(zip(w.attr(reader, "mask_inputs"), reader.inputs[4:], strict=False))
+    return view(w, reader, reader.inputs[3], named)[0]
 
 
 def padding(w: Writer, key_mask: str) -> str:

@@ -35,6 +35,7 @@ class State:
         self.encoded: tuple[Tensor | None, ...] = ()  # outputs of source stacks, and their padding
         self.held: list[list[Tensor]] = []  # keys and values made of them, by layer
         self.prompt: Tensor | None = None  # marks of the first step's tokens, where later ones look at them
+        self.rows: dict[str, Tensor] = {}  # marks of all slots (B, max_length), by the input that told them
         self.counters = [torch.zeros(batch, 1, dtype=torch.long, device=device) for _ in range(n_counters)]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -184,11 +185,15 @@ class Stepping(Base):
 def later(model: Any, given: dict[str, Any]) -> dict[str, Any]:
     """The inputs of one more token: what was said of the last one; those that are not by token stay as they are.
 
-    Marks over all tokens so far ("T") are a prompt's, and say nothing of what follows it.
+    Marks over all tokens so far ("T") are a prompt's, and say nothing of what follows it. Of pairs (B, S, T) the new
+    token sees what the last one saw, and itself as that one did.
     """
-    given = {name: x for name, x in given.items() if "T" not in model.inputs.get(name, ((), 0))[0]}
-    by_token = {name for name, (shape, _) in model.inputs.items() if len(shape) > 1 and shape[1] == "S"}
-    return {name: x[:, -1:] if name in by_token and x is not None else x for name, x in given.items()}
+    shapes = {name: shape for name, (shape, _) in model.inputs.items()}
+    given = {name: x for name, x in given.items() if shapes.get(name, ())[1:2] != ("T",)}
+    by_token = {name for name, shape in shapes.items() if shape[1:2] == ("S",)}
+    found = {name: x[:, -1:] if name in by_token and x is not None else x for name, x in given.items()}
+    pairs = {name for name in found if shapes.get(name, ())[2:3] == ("T",)}
+    return {name: torch.cat((x, x[..., -1:]), -1) if name in pairs else x for name, x in found.items()}
 
 
 def check_generation(count: int, temperature: float, top_p: float) -> None:
