@@ -40,12 +40,14 @@ IMPORTED_AS = {
     "gpt2": "gpt2", "llama3": "llama3 scaling", "mistral": "mistral", "qwen2": "qwen2", "qwen3": "qwen3",
     "roberta": "roberta",
 }  # fmt: skip
-LEFT_OUT = {
-    "bloom_padded": "without padding, which is what this row is about",
-}
+LEFT_OUT = {}
 ARITHMETIC = "plain arithmetic"
 
 PARITY = {
+    "bloom_padded": Comparison(
+        "transformers BloomForCausalLM with padding",
+        "tests/parity/test_padded_bloom.py::test_bloom_with_padding", "1e-4",
+    ),
     "switch": Comparison(
         "transformers SwitchTransformersForConditionalGeneration",
         "tests/parity/test_capacity.py::test_switch_is_transformers_switch", "1e-4",

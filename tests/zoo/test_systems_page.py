@@ -22,7 +22,9 @@ def test_named_test_exists_with_its_bound(found: Comparison) -> None:
         for node in ast.parse(text).body
         if isinstance(node, ast.FunctionDef) and node.name == name
     )
-    shared = ("everywhere(" in body or "near(" in body) and (ROOT / "tests/parity/targets.py").read_text(encoding="utf-8")
+    shared = ("everywhere(" in body or "near(" in body) and (ROOT / "tests/parity/targets.py").read_text(
+        encoding="utf-8"
+    )
     assert found.tolerance in body or (shared and f"TOLERANCE = {found.tolerance}" in shared)
     for word in found.reference.removeprefix("transformers ").split() if "transformers" in found.reference else ():
         assert word in text, f"{file} does not use {word}"
