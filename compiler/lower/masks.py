@@ -4,7 +4,7 @@ from typing import Any
 
 from archspec.errors import InputError
 from compiler.lower.context import Scope
-from compiler.masks.facts import by_inputs, by_total, holds, input_names, label_names, pair_names, row_names
+from compiler.masks.facts import by_inputs, by_total, holds, input_names, label_names, pair_names, row_names, side_names
 
 
 def lowered(s: Scope, mask: Any, heads: int, at: str, content: bool = True) -> dict[str, Any]:
@@ -57,8 +57,10 @@ def mask_inputs(s: Scope, mask: Any, q: str, k: str) -> tuple[list[str], list[st
     queries = keys if s.stream_place(s.reading) else s.type_of(q).shape[2]
     labels, seen = label_names(mask), total if keys == "S" else keys
     own = queries == keys and not s.stream_place(s.reading)  # queries and keys are the same rows
-    lengths = {name: seen if own else s.type_of(q).shape[2] for name, _ in labels}
-    lengths |= {name: seen for _, name in labels}
+    asking, seeing = {name for name, _ in labels}, {name for _, name in labels}
+    if not own and not s.stream_place(s.reading):
+        asking, seeing = asking | side_names(mask, "queries"), seeing | side_names(mask, "keys")
+    lengths = dict.fromkeys(asking, seen if own else s.type_of(q).shape[2]) | dict.fromkeys(seeing, seen)
     given = [
         s.at_queries(s.capture_input(name, ("B", queries, seen)))
         if name in pairs

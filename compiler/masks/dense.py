@@ -153,6 +153,5 @@ def _rows(rows: Mask, at: Tensor, slots: Slots) -> Tensor:
             return torch.isin(at, torch.tensor(rows["positions"], dtype=at.dtype, device=at.device))
         case "rows_input" | "prefix":
             given = slots.named[rows.get("name", "prefix")].bool()  # (B, T)
-            picked = given[:, at.flatten()]
-            return picked[:, None, :, None] if at.shape[1] == 1 else picked[:, None, None, :]
+            return given[:, -len(at) :, None][:, None] if at is slots.i else given[:, None, None, : at.shape[1]]
     raise ValueError(f"no dense form of rows {rows['type']!r}")

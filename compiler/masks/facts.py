@@ -96,6 +96,17 @@ def cache_limit(mask: Mask) -> int | None:
     return None if behind == math.inf or holds(mask, "top_blocks") else int(behind)
 
 
+def by_query_slots(mask: Mask) -> bool:
+    """True where what a query sees depends on where it stands, and not on its marks alone."""
+    match mask["type"]:
+        case "queries":
+            return mask["of"]["type"] not in ("rows_input", PREFIX)
+        case "full" | "input" | "label" | "keys":
+            return False
+    inside = parts(mask)
+    return not inside or any(map(by_query_slots, inside))
+
+
 def holds(mask: Mask, *types: str) -> bool:
     """True where the expression is, or has inside it, one of these types."""
     return mask["type"] in types or any(holds(part, *types) for part in parts(mask))
@@ -136,10 +147,26 @@ def row_names(mask: Mask) -> set[str]:
     return own.union(*map(row_names, parts(mask)))
 
 
+def side_names(mask: Mask, side: str) -> set[str]:
+    """Names of the inputs that mark rows as "keys" or as "queries"."""
+    own = {mask["of"]["name"]} if mask["type"] == side and mask["of"]["type"] == "rows_input" else set()
+    return own.union(*(side_names(part, side) for part in parts(mask)))
+
+
 def label_names(mask: Mask) -> list[tuple[str, str]]:
     """Names of the inputs that label queries and keys, one pair for each `label` atom."""
     own = [(mask["queries"], mask["keys"])] if mask["type"] == "label" else []
     return own + [pair for part in parts(mask) for pair in label_names(part)]
+
+
+def shows_itself(mask: Mask) -> bool:
+    """True where every query surely sees a key at its own slot, so that no row is empty but padding."""
+    match mask["type"]:
+        case "and" | "by_head" | "by_length":
+            return all(map(shows_itself, parts(mask)))
+        case "or":
+            return any(map(shows_itself, parts(mask)))
+    return mask["type"] in ("full", "causal", "self", "window", "segment", "strided", "fixed", "top_blocks")
 
 
 def by_inputs(mask: Mask) -> bool:

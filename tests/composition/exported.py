@@ -37,8 +37,8 @@ def wrong(drawn: Drawn, folder: Path) -> str | None:
         if (gap := difference(package.forward(drawn.inputs), want, keep).relative) > TOLERANCE:
             return f"the package is off by {gap:.2g}"
         if package.steps(drawn.inputs):
-            for cuts in ((1, 2, 3, 4, 5, 6), (3, 4, 6)):
-                cuts = tuple(cut for cut in cuts if cut >= first_step(drawn.inputs))
+            for ends in ((1, 2, 3, 4, 5, 6), (3, 4, 6)):
+                cuts = tuple(end for end in ends if end >= first_step(drawn.inputs))
                 if (gap := difference(package.stepped(drawn.inputs, cuts), want, keep).relative) > TOLERANCE:
                     return f"steps at {cuts} are off by {gap:.2g}"
     except Exception as error:  # whatever the runtime raises: it does not run

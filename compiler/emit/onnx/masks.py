@@ -218,7 +218,7 @@ class _Atoms:
                 return seen
             case "rows_input" | "prefix":
                 given = m.cast(self.named[rows.get("name", "prefix")], "bool")  # (B, T)
-                slots = m.op("Reshape", at, m.ints(-1))
-                picked_rows = m.op("Gather", given, slots, axis=1)
-                return m.op("Unsqueeze", picked_rows, m.ints(1, 3) if queries else m.ints(1, 2))
+                if queries:  # of all tokens the last ones ask
+                    given = m.op("Slice", given, m.op("Neg", m.length(self.rows.new)), m.ints(1 << 62), m.ints(1))
+                return m.op("Unsqueeze", given, m.ints(1, 3) if queries else m.ints(1, 2))
         m.refuse(f"rows {rows['type']!r}")

@@ -5,7 +5,7 @@ from compiler.emit.torch.masks import BLOCKS, atom, atoms, causal_window, is_ful
 from compiler.emit.torch.writer import RUNTIME, Writer
 from compiler.ir.graph import Node
 from compiler.masks.drawn import PAPER_LENGTHS, tables
-from compiler.masks.facts import PREFIX, Mask, holds, input_names
+from compiler.masks.facts import PREFIX, Mask, by_inputs, holds, input_names
 from compiler.ops.attention.torch_rules import by_name, rule_function
 
 HELPERS = "compiler.ops.attention.torch_helpers"
@@ -14,11 +14,19 @@ HELPERS = "compiler.ops.attention.torch_helpers"
 def in_layer(w: Writer, node: Node) -> bool:
     """Whether the mask is no value that all layers share: blocks, or queries along another axis than the tokens'."""
     mask = node.attrs["mask"]
-    if node.attrs.get("cross") or (is_full(mask) and w.attr(node, "empty_rows") != "all"):
+    if between(w, node):
+        return not by_inputs(mask)
+    if is_full(mask) and w.attr(node, "empty_rows") != "all":
         return False
     shapes = [w.type(v).shape for v in node.inputs[:2] if v]  # (B, H, S, D), or (B, S, H·D) and latents (B, S, R)
     q, *k = (shape[2] if len(shape) == 4 else shape[1] for shape in shapes)
     return holds(mask, *BLOCKS) or (w.type(w.stream).shape[1] != q and k in ([], [q]))
+
+
+def between(w: Writer, node: Node) -> bool:
+    """Whether keys are no rows of the stream that asks: another stack's, or as many as the queries are not."""
+    apart = node.op == "attention" and len({w.type(v).shape[2] for v in node.inputs[:2]}) > 1
+    return bool(node.attrs.get("cross")) or apart
 
 
 def known(mask: Mask) -> Mask:
@@ -46,7 +54,12 @@ def narrowed(
     if not in_layer(w, node):
         return mask, causal
     i, j, real = ("i", "j", w.variable(key_mask) if key_mask else "None")
-    if span:
+    apart = between(w, node)
+    if apart:
+        w.helper("slots_between", HELPERS)
+        i, j = w.local("i"), w.local("j")
+        w.line(f"{i}, {j} = slots_between({qk[0]}, {qk[1]})", "(S, 1), (1, K)")
+    elif span:
         i, j, real = f"{span}.i[:, None]", f"{span}.j[None, :]", f"{span}.real"
     parts = {atom(a): block_atom(w, a, qk, (i, j, real)) for a in atoms(expression)}
     arguments = by_name(w, named) | parts
@@ -58,6 +71,10 @@ def narrowed(
         w.helper("add_bias", f"{RUNTIME}.attention")
         w.helper("hiding", HELPERS)
         w.line(f"{name} = add_bias({mask}, {causal}, hiding({seen}, {qk[0]}))")
+    elif apart:
+        w.helper("given_mask", HELPERS)
+        extra = ", empty_rows_see_all=True" if w.attr(node, "empty_rows") == "all" else ""
+        w.line(f"{name} = given_mask({seen}, {real}, {qk[0]}{extra})")
     else:
         w.helper("visible_mask", f"{RUNTIME}.attention")
         extra = ", empty_rows_see_all=True" if w.attr(node, "empty_rows") == "all" else ""

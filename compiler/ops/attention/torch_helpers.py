@@ -80,8 +80,15 @@ def score_for_all(scores: Tensor) -> Tensor:
     return scores.to(wide).logsumexp(-1, keepdim=True).to(scores.dtype)
 
 
+def slots_between(q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+    """Slots (S, 1) of queries q (B, H, S, D), the last of which stands at the last key, and (1, K) of keys k."""
+    new, total = q.shape[2], k.shape[2]
+    return torch.arange(total - new, total, device=q.device)[:, None], torch.arange(total, device=q.device)[None, :]
+
+
 def given_mask(seen: Tensor, real: Tensor | None, x: Tensor, empty_rows_see_all: bool = False) -> Tensor:
-    """What hides keys of another stack, added to the scores: seen (B, 1, S, K), real (B, K) or None."""
+    """What hides keys of another stack, added to the scores: seen up to (B, H, S, K), real (B, K) or None."""
+    seen = seen[(None,) * (4 - seen.dim())]
     if real is not None:
         seen = seen & real[:, None, None, :]
     if empty_rows_see_all:

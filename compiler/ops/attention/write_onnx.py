@@ -2,8 +2,10 @@
 
 from compiler.emit.onnx.blocks import Scored
 from compiler.emit.onnx.masks import Rows, hidden_as, visible
-from compiler.emit.onnx.writer import Writer
+from compiler.emit.onnx.sheet import LOCAL
+from compiler.emit.onnx.writer import Writer, key_of
 from compiler.ir.graph import Node
+from compiler.masks.facts import shows_itself
 from compiler.ops.attention.onnx_keys import extras, joined
 
 FIELDS = (
@@ -42,7 +44,16 @@ def write(w: Writer, node: Node) -> str:
     if attrs.get("extra") or attrs.get("sink"):
         sink = w.param("sink") if attrs.get("sink") else ""
         k, v, hidden, biases = joined(w, (q_type, k_type, v_type), k, v, seen, biases, extras(w, node), sink)
-    return attend(w, q, k, v, seen, biases, attrs["scale"], attrs.get("softcap"), groups, hidden)
+    y = attend(w, q, k, v, seen, biases, attrs["scale"], attrs.get("softcap"), groups, hidden)
+    if not biases or hidden or attrs.get("empty_rows") == "all" or shows_itself(attrs["mask"]):
+        return y
+    # Scores with biases are hidden by numbers, among which a row that sees nothing finds a mean of all.
+    some = _some(w, seen) if seen.startswith(LOCAL) else w.shared(key_of("seen by", seen), lambda m: _some(m, seen))
+    return w.op("Where", some, y, w.number(0.0))
+
+
+def _some(w: Writer, seen: str) -> str:
+    return w.cast(w.op("ReduceMax", w.cast(seen, "int32"), w.ints(-1), keepdims=1), "bool")
 
 
 def remember(w: Writer, k: str, v: str, heads: int, key_width: int, value_width: int) -> tuple[str, str]:

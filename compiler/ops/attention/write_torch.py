@@ -7,7 +7,7 @@ from compiler.emit.torch.masks import causal_window, is_full, rule
 from compiler.emit.torch.writer import RUNTIME, Writer
 from compiler.ir.graph import Node
 from compiler.masks.facts import PREFIX, behind_prompt, by_inputs, cache_limit, input_names
-from compiler.ops.attention.torch_blocks import in_layer, known, narrowed
+from compiler.ops.attention.torch_blocks import between, in_layer, known, narrowed
 from compiler.ops.attention.torch_rules import places, rule_function
 
 HELPERS = "compiler.ops.attention.torch_helpers"
@@ -21,9 +21,8 @@ def view(w: Writer, node: Node, key_mask: str, named: dict[str, str]) -> tuple[s
     mask = node.attrs["mask"]
     real = "{1}" if key_mask else "None"
     inputs = (w.stream, *([key_mask] if key_mask else []))
-    apart = node.op == "attention" and len({w.type(v).shape[2] for v in node.inputs[:2]}) > 1  # rows of their own
-    if node.attrs.get("cross") or apart:
-        if is_full(mask):
+    if between(w, node):
+        if is_full(mask) or in_layer(w, node):
             return "", padding(w, key_mask), "False"
         seen = seen_by_inputs(w, mask, inputs, named)
         w.helper("given_mask", HELPERS)

@@ -10,12 +10,6 @@ def slots_of(x: Tensor) -> tuple[Tensor, Tensor]:
     return at[:, None], at[None, :]
 
 
-def slots_between(q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
-    """Slots (S, 1) of queries q (B, H, S, D), the last of which stands at the last key, and (1, K) of keys k."""
-    at = torch.arange(max(q.shape[2], k.shape[2]), device=q.device) - max(q.shape[2] - k.shape[2], 0)
-    return at[-q.shape[2] :, None], at[None, -k.shape[2] :]
-
-
 def bias_where(marked: Tensor, add: float, x: Tensor) -> Tensor:
     """add where marked (S, K), (H, S, K) or (B, H, S, K) is true, else 0: (B|1, H|1, S, K) in the type of x."""
     return (marked * add).to(x.dtype)[(None,) * (4 - marked.dim())]

@@ -5,7 +5,7 @@ from compiler.emit.torch.writer import Writer
 from compiler.ir.graph import Node
 from compiler.ops.attention.torch_blocks import block_atom
 from compiler.ops.attention.torch_rules import by_name, places, rule_function
-from compiler.ops.attention.write_torch import span_of
+from compiler.ops.attention.write_torch import HELPERS, span_of
 
 
 def write(w: Writer, node: Node) -> None:
@@ -13,7 +13,7 @@ def write(w: Writer, node: Node) -> None:
     named = dict(zip(w.attr(node, "mask_inputs"), node.inputs[2:], strict=True))
     w.helper("bias_where")
     if any(user.attrs.get("cross") for user in w.graph.users(node.outputs[0])):
-        w.helper("slots_between")
+        w.helper("slots_between", HELPERS)
         q, k = w.read(node, 0), w.hold(node, 1)
         marked = rule_function(w, "marked", mask, "j.shape[1]", named)
         given = ", ".join((f"*slots_between({q}, {k})", *map(w.variable, named.values())))
