@@ -28,7 +28,10 @@ def joined(s: Scope, op: Any, h: str, home: str, at: str) -> str:
     if op.own_projections is None:
         y = heads(s, op, h, mask, home, at)
     else:
-        y = _by_rows(s, op, h, mask, home, at)
+        plain, own = _by_rows(s, op, h, mask, home, at)
+        if "o" in op.own_projections.of:
+            return _own_output(s, op, plain, own, home, at)
+        y = s.b.node("add", plain, own, at=f"{at}.by_rows")
     if op.inner_norm is not None and op.inner_norm.scope == "head":
         y = norm(s, op.inner_norm.norm, y, f"{home}.inner_norm", f"{at}.inner_norm")
     y = s.b.node("merge_heads", y, at=f"{at}.joined")
@@ -39,19 +42,30 @@ def joined(s: Scope, op: Any, h: str, home: str, at: str) -> str:
     return linear(s, y, s.d_model, f"{home}.o", f"{at}.o", "o" in op.bias)
 
 
-def _by_rows(s: Scope, op: Any, h: str, mask: Any, home: str, at: str) -> str:
-    """Marked rows look through projections of their own; each attention leaves the other's rows zero."""
-    own = frozenset(op.own_projections.of)
+def _by_rows(s: Scope, op: Any, h: str, mask: Any, home: str, at: str) -> tuple[str, str]:
+    """Heads (B, H, S, d_value) of the other rows and of the marked ones, which look through projections of their own;
+    each leaves the other's rows zero."""
+    own = ALL.intersection(op.own_projections.of)
     if op.source not in ("self", *s.before):
         s.refuse("own projections of queries that see another stack", at)
-    if op.position or op.qk_norm or op.extra_keys or op.key_map or not own <= ALL or op.empty_rows != "zeros":
-        beside = "positions, norms, extra keys, a key map, of the output or where empty rows see all"
-        s.refuse(f"own projections beside {beside}", at)
+    if any(keys.type != "sink" for keys in op.extra_keys) or op.key_map or op.empty_rows != "zeros":
+        s.refuse("own projections beside extra keys, a key map or where empty rows see all", at)
     marked = {"type": "queries", "of": op.own_projections.rows.model_dump(mode="json", exclude_none=True)}
     others = {"type": "and", "of": [mask, {"type": "not", "of": marked}]}
     plain = heads(s, op, h, others, home, at)
     marked_rows = {"type": "and", "of": [mask, marked]}
-    return s.b.node("add", plain, heads(s, op, h, marked_rows, home, f"{at}.own", own), at=f"{at}.by_rows")
+    return plain, heads(s, op, h, marked_rows, home, f"{at}.own", own)
+
+
+def _own_output(s: Scope, op: Any, plain: str, own: str, home: str, at: str) -> str:
+    """Each kind of rows through its own out projection, which leaves rows of zeros zero."""
+    if op.inner_norm or op.gate or "o" in op.bias:
+        s.refuse("own projections of the output beside an inner norm, a gate or a bias", at)
+    parts = []
+    for y, path, name in ((plain, home, at), (own, f"{home}.own", f"{at}.own")):
+        y = s.b.node("merge_heads", y, at=f"{name}.joined")
+        parts.append(linear(s, y, s.d_model, f"{path}.o", f"{name}.o", False))
+    return s.b.node("add", *parts, at=f"{at}.by_rows")
 
 
 def heads(s: Scope, op: Any, h: str, mask: Any, home: str, at: str, own: frozenset[str] = frozenset()) -> str:
@@ -210,6 +224,6 @@ def _normed(s: Scope, norms: Any, x: str, path: str, at: str) -> str:
         home = s.owner(path, norms.norm.weights)
         roles = [*([] if gain == "none" else ["weight"]), *(["bias"] if bias else [])]
         params = {role: f"{home}.{role}" for role in roles}
-        fields = {"gain": gain, "bias": bias}
+        fields: dict[str, Any] = {"gain": gain, "bias": bias}
         return s.b.node("head_gain", y, at=f"{at}.gain", params=params, kind="norm", **fields) if roles else y
     return norm(s, norms.norm, x, path, at)

@@ -45,7 +45,8 @@ def write(w: Writer, node: Node) -> str:
         sink = w.param("sink") if attrs.get("sink") else ""
         k, v, hidden, biases = joined(w, (q_type, k_type, v_type), k, v, seen, biases, extras(w, node), sink)
     y = attend(w, q, k, v, seen, biases, attrs["scale"], attrs.get("softcap"), groups, hidden)
-    if not biases or hidden or attrs.get("empty_rows") == "all" or shows_itself(attrs["mask"]):
+    full = attrs["mask"]["type"] == "full" or attrs.get("empty_rows") == "all"
+    if not biases or hidden or full or (not attrs.get("cross") and shows_itself(attrs["mask"])):
         return y
     # Scores with biases are hidden by numbers, among which a row that sees nothing finds a mean of all.
     some = _some(w, seen) if seen.startswith(LOCAL) else w.shared(key_of("seen by", seen), lambda m: _some(m, seen))
