@@ -32,7 +32,7 @@ def block_lines(program, name="decoder"):
 def test_an_mlp_layer():
     op = MLP | {"bias": ["up"]}
     program = program_of({"a": [{"pre_norm": RMS, "op": op, "residual": {"type": "add", "scale": 0.5}}]})
-    norm = '{"eps": 1e-05, "gain": "weight", "bias": false, "eps_at": "inside", "at_least": "fp32"}'
+    norm = '{"eps": 1e-05, "gain": "weight", "at_least": "fp32", "bias": false, "eps_at": "inside"}'
     assert block_lines(program) == [
         f"mlp.pre_norm = rms_norm(x) {norm} <weight={{decoder}}.mlp.pre_norm.weight>",
         'mlp.up = linear(mlp.pre_norm) {"width": 12} <weight={decoder}.mlp.up.weight>',
