@@ -169,16 +169,6 @@ def shows_itself(mask: Mask) -> bool:
     return mask["type"] in ("full", "causal", "self", "window", "segment", "strided", "fixed", "top_blocks")
 
 
-def shows_itself(mask: Mask) -> bool:
-    """True where every query surely sees a key at its own slot, so that no row is empty but padding."""
-    match mask["type"]:
-        case "and" | "by_head" | "by_length":
-            return all(map(shows_itself, parts(mask)))
-        case "or":
-            return any(map(shows_itself, parts(mask)))
-    return mask["type"] in ("full", "causal", "self", "window", "segment", "strided", "fixed", "top_blocks")
-
-
 def by_inputs(mask: Mask) -> bool:
     """True where the mask follows from given pairs and labels alone, whatever the slots of queries and keys."""
     if mask["type"] in ("and", "or", "not"):
