@@ -10,11 +10,11 @@ from compiler.lower.context import Scope
 def norm(s: Scope, declared: Any, x: str, path: str, at: str, groups: int = 1) -> str:
     """A Norm of the spec on the last axis; `path` prefixes its parameters, `at` names the value.
 
-    groups: the statistics are taken over so many slices of the width (an rms norm only).
+    groups: the statistics are taken over so many slices of the width (of an rms or layer norm only).
     """
     home = s.owner(path, getattr(declared, "weights", None))
     op, roles, fields, by = normed(s, declared, s.width(x), path)
-    if groups > 1:
+    if groups > 1 and declared.type in ("rms", "layer"):
         fields["groups"] = groups
     params = {role: f"{home}.{role}" for role in roles}
     y = s.b.node(op, x, at=at if by == 1 else f"{at}.mean", params=params, kind="norm", **fields)
