@@ -73,8 +73,14 @@ def by_head(op: Any, around: Around) -> Problem:
         own = [len(mask.of)] if mask.type == "by_head" else []
         return own + [width for item in inner for width in widths(item)]
 
-    wrong = next((width for width in widths(op.mask) if width != op.n_heads), None)
-    return ("mask", f"by_head has {wrong} masks for {op.n_heads} heads") if wrong is not None else None
+    masks = {"mask": op.mask} | {
+        f"position/{i}/mask": term.mask for i, term in enumerate(op.position) if term.type == "bias_where"
+    }
+    for place, mask in masks.items():
+        for width in widths(mask):
+            if width != op.n_heads:
+                return place, f"by_head has {width} masks for {op.n_heads} heads"
+    return None
 
 
 def decay_rate(decay: Any, around: Around) -> Problem:
