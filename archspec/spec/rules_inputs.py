@@ -36,6 +36,8 @@ def cutoffs(node: Any, around: Around) -> Problem:
     cutoffs = node.cutoffs
     if any(b <= a for a, b in zip((0, *cutoffs), (*cutoffs, node.size), strict=True)):
         return "cutoffs", f"found {list(cutoffs)}; allowed: rising, all below the size ({node.size})"
+    if "d_model" in around and around["d_model"] < node.divide ** len(cutoffs):
+        return "divide", f"found {node.divide:g}; the last of {len(cutoffs) + 1} clusters would have no width"
     return None
 
 

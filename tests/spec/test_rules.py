@@ -93,6 +93,7 @@ CASES = [  # place, sound value, wrong value, where below the place, words
      [{"type": "audio_conv", "channels": [32], "kernels": [3], "strides": []}], "0/channels", "one item for each"),
     (SUM, [ADAPTIVE], [{**ADAPTIVE, "cutoffs": [50, 20]}], "0/cutoffs", "rising"),
     ("head/logits", SOFTMAX, {**SOFTMAX, "cutoffs": [20, 100]}, "cutoffs", "below the size"),
+    (SUM, [ADAPTIVE], [{**ADAPTIVE, "divide": 8}], "0/divide", "no width"),
 ]  # fmt: skip
 
 
