@@ -84,6 +84,7 @@ class Writer:
         self.lines: list[str] = []
         self.names: dict[str, str] = {}  # value -> variable
         self.caches: list[tuple[Node, StateTensor]] = []  # this block's state, `past[i]` in its code
+        self.kept: dict[str, tuple[list[str], str]] = {}  # attention -> its state, variable of all its keys so far
         self.held: list[str] = []  # values made from other stacks, `held[i]` in its code
         self.mains: dict[str, Once] = {}  # values computed once, in the main graph
         self.counters: list[str] = []  # integers (B, 1) that a state carries besides the caches

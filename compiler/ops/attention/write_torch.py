@@ -82,6 +82,21 @@ def span_of(w: Writer, node: Node) -> str:
     return view(w, reader, reader.inputs[3], named)[0]
 
 
+def all_keys(w: Writer, node: Node, index: int) -> str:
+    """The variable of an input of `node`, keys (B, G, S, D) of the attention that reads its output; where the model
+    steps, with all of the state."""
+    reader = next(user for user in w.graph.users(node.outputs[0]) if user.op == "attention")
+    if not w.steps:
+        return w.read(node, index)
+    if reader.inputs[1] != node.inputs[index]:
+        raise NotImplementedError("scores of keys that are not the attention's own in a model that steps")
+    if reader.name not in w.kept:
+        span, past, keys = span_of(w, node), w.cache(reader), w.local("keys")
+        w.line(f"{keys} = {span}.keep({past[0]}, {w.read(node, index)})", "(B, G, K, D)")
+        w.kept[reader.name] = past, keys
+    return w.kept[reader.name][1]
+
+
 def padding(w: Writer, key_mask: str) -> str:
     """The mask that hides padded keys."""
     if not key_mask:
@@ -115,9 +130,14 @@ def write(w: Writer, node: Node) -> None:
         k, v = w.hold(node, 1), w.hold(node, 2)
     else:
         k, v = w.read(node, 1), w.read(node, 2)
-    past = w.cache(node) if span else []
-    if span:
-        keys, values = w.local("keys"), w.local("values")
+    past: list[str] = []
+    if span and node.name in w.kept:
+        past, k = w.kept[node.name]
+        values = w.local("values")
+        w.line(f"{values} = {span}.keep({past[1]}, {v})", "(B, G, K, D)")
+        v = values
+    elif span:
+        past, keys, values = w.cache(node), w.local("keys"), w.local("values")
         w.line(f"{keys}, {values} = {span}.keep({past[0]}, {k}), {span}.keep({past[1]}, {v})", "(B, G, K, D)")
         k, v = keys, values
     mask, causal = narrowed(w, node, (q, k), node.inputs[3], named, (span, mask, causal))

@@ -8,9 +8,11 @@ from compiler.ops.activation.write_torch import call
 def whole_span(w: Writer, k: str, key_mask: str) -> str:
     """The span over all tokens so far, of which k (B, G, S, D) holds the new ones. key_mask: a value of the graph, or
     "" where nothing is padding."""
-    if w.type(k).shape[2] != w.type(w.stream).shape[1]:
-        raise NotImplementedError("blocks of keys in the layer that pools their rows")
     w.helper("Span", f"{RUNTIME}.attention")
+    if w.type(k).shape[2] != w.type(w.stream).shape[1]:  # a layer that pools its rows: their own, and no step
+        span = w.local("span")
+        w.line(f"{span} = Span(None, {w.variable(key_mask) if key_mask else 'None'}, {w.variable(k)}[:, 0])")
+        return span
     inputs = (w.stream, *([key_mask] if key_mask else []))
     return w.once("span", f"Span({'state' if w.steps else 'None'}, {'{1}' if key_mask else 'None'}, {{0}})", *inputs)
 

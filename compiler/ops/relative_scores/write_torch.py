@@ -5,18 +5,16 @@ import re
 from compiler.emit.torch.norms import normed
 from compiler.emit.torch.writer import Writer, quoted
 from compiler.ir.graph import Node
-from compiler.ops.attention.write_torch import span_of
+from compiler.ops.attention.write_torch import all_keys, span_of
 from compiler.ops.relative_bias.write_torch import row_of, table_rows
 from compiler.ops.sinusoid.shape import inverse_frequencies
 
 
 def write(w: Writer, node: Node) -> None:
     vectors, terms = node.attrs["vectors"], node.attrs["terms"]
-    if w.steps and "k_r" in terms:
-        raise NotImplementedError("scores of keys with vectors by distance in a model that steps")
     q, heads = w.read(node, 0), int(w.type(node.inputs[0]).shape[1])
     w.helper("score_by_distance")
-    wave = ""
+    wave, projected = "", False
     if vectors["type"] == "table":
         place, found = _rows(w, node), w.param(node, "table")
         if norm := vectors.get("norm"):
@@ -24,30 +22,33 @@ def write(w: Writer, node: Node) -> None:
             found = normed(w, norm, found, int(w.type(node.inputs[0]).shape[3]), own)
     else:
         place, wave = waves(w, node)
-        found = f"heads_of(F.linear({wave}, {w.param(node, 'r')}), {heads})"
+        projected = w.attr(node, "projected")
+        found = wave if not projected else f"heads_of(F.linear({wave}, {w.param(node, 'r')}), {heads})"
     query = [q] if "q_r" in terms else []
     if "v_r" in terms:
         query.append(f"{w.param(node, 'v')}[:, None]" + ("" if query else f".expand_as({q})"))
     parts = [f"score_by_distance({' + '.join(query)}, {found}, {place})"] if query else []
-    if query and wave and "k_r" not in terms:
+    if query and wave and projected and "k_r" not in terms:
         w.helper("score_by_wave")
         parts = [f"score_by_wave({' + '.join(query)}, {w.param(node, 'r')}, {wave}, {place})"]
     if "k_r" in terms:
         w.helper("heads_of")
-        k, groups = w.read(node, 1), heads // int(w.type(node.inputs[1]).shape[1])
+        k, groups = all_keys(w, node, 1), heads // int(w.type(node.inputs[1]).shape[1])
         keys = f"{k}.repeat_interleave({groups}, 1)" if groups > 1 else k
         parts.append(f"score_by_distance({keys}, {found}, {place}.mT).mT")
     if "s" in terms:
         w.helper("number_by_distance")
         parts.append(f"number_by_distance({w.param(node, 's')}, {place})")
     scores = " + ".join(parts)
-    w.set(node, without_first(w, scores) if w.attr(node, "skip_first") else scores)
+    w.set(node, without_first(w, node, scores) if w.attr(node, "skip_first") else scores)
 
 
-def without_first(w: Writer, scores: str) -> str:
+def without_first(w: Writer, node: Node, scores: str) -> str:
     """Zero for the first query and for the first key."""
     if w.steps:
-        raise NotImplementedError("scores that leave out the first row in a model that steps")
+        span = span_of(w, node)
+        first = w.once("first", f"({span}.i[:, None] == 0) | ({span}.j == 0)")
+        return f"({scores}).masked_fill({first}, 0.0)"
     w.helper("without_first", "compiler.ops.relative_scores.torch_helpers")
     return f"without_first({scores})"
 
