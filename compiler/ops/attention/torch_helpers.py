@@ -37,6 +37,12 @@ def with_extra_keys(
     return k, v, mask
 
 
+def bias_beside(bias: Tensor, k: Tensor, every: Tensor) -> Tensor:
+    """A bias (B|1, H|1, S, K) on the scores of keys k (B, G, K, D) among all of these (B, G, E + K, D)."""
+    keys = k.shape[2]
+    return torch.nn.functional.pad(bias.expand(*bias.shape[:-1], keys), (every.shape[2] - keys, 0))
+
+
 def attend_beside(
     q: Tensor,
     k: Tensor,

@@ -157,10 +157,13 @@ def write(w: Writer, node: Node) -> None:
         w.line(f"{name} = add_bias({mask}, {causal}, {bias})")
         mask, causal = name, "False"
     if w.attr(node, "extra"):
-        k, v, mask = more_keys(w, node, first + len(at), (q, k, v, mask, causal), past)
+        own, (k, v, mask) = k, more_keys(w, node, first + len(at), (q, k, v, mask, causal), past)
         causal = "False"
+        if capped and "extra" in at:
+            raise NotImplementedError("biases on capped scores of keys that stand at places of their own")
         if capped:
-            raise NotImplementedError("a bias on capped scores beside extra keys")
+            w.helper("bias_beside", HELPERS)
+            capped = [f"bias_beside({' + '.join(capped)}, {own}, {k})"]
     w.set(node, core(w, node, q, k, v, mask, causal, " + ".join(capped)), keeps=0)
 
 

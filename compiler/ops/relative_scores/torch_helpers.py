@@ -43,8 +43,8 @@ def spaced_distances(x: Tensor, new: int, keys: int, spacing: list[list[int]]) -
 
 
 def without_first(scores: Tensor) -> Tensor:
-    """Zero for the first query and for the first key: (B, H, S, K)."""
-    return F.pad(scores[:, :, 1:, 1:], (1, 0, 1, 0))
+    """Zero for the first query and for the first key: ([B,] H, S, K)."""
+    return F.pad(scores[..., 1:, 1:], (1, 0, 1, 0))
 
 
 def waves(distances: Tensor, inverse: Tensor, x: Tensor, clamp: int | None = None, halves: bool = True) -> Tensor:
