@@ -2,11 +2,13 @@
 
 from typing import Any
 
+from compiler.lower import terms
 from compiler.lower.by_layer import ByLayer
 from compiler.lower.context import Scope
 from compiler.lower.find import find
 from compiler.lower.mixers.attention import gated
 from compiler.lower.pointwise import activation, linear, norm
+from compiler.lower.position import rope
 
 
 def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
@@ -23,7 +25,8 @@ def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
         module = find("position", term.type)
         if module is None or term.type != "rope":
             s.refuse(f"position {term.type!r} of linear attention", f"{at}/position/{i}")
-        q, k, _ = module.lower(s, term, q, k, home, f"{at}.rope")
+        q, k, _ = module.lower(s, term, q, k, home, f"{at}.{terms.name(op, i)}")
+    v = rope.values(s, op.position, v, at)
     running = getattr(op.feature_map, "key_max", "") == "running"
     q = _features(s, op.feature_map, q, mask, "q", home, at)
     k = k if running else _features(s, op.feature_map, k, mask, "k", home, at)

@@ -19,13 +19,14 @@ def scores(s: Scope, term: Any, q: str, k: str, places: tuple[str, ...], home: s
     sinusoid = vectors.type == "sinusoid"
     if "s" in term.terms and sinusoid:
         s.refuse("a learned number for each of the distances of a sinusoid, which have no end", at)
-    if term.projection != ("own" if sinusoid else "none"):
+    own = term.projection == "own"
+    if term.projection == "shared" or (own and not sinusoid):
         s.refuse(f"relative vectors from a {vectors.type} with projection {term.projection!r}", at)
     terms = [t for t in ("q_r", "k_r", "v_r", "s") if t in term.terms]
     if not terms:
         s.refuse("relative vectors that meet neither q, k, v nor s", at)
     table = s.owner(f"{path}.table", getattr(vectors, "weights", None))
-    params = {"r": f"{path}.r.weight"} if sinusoid else {"table": f"{table}.weight"}
+    params = {"table": f"{table}.weight"} if not sinusoid else {"r": f"{path}.r.weight"} if own else {}
     params |= {role: f"{path}.{role}.weight" for role, name in (("v", "v_r"), ("s", "s")) if name in terms}
     fields = vectors.model_dump(mode="json", exclude_none=True, exclude={"weights", "norm"})
     if getattr(vectors, "norm", None) is not None:
@@ -38,9 +39,12 @@ def scores(s: Scope, term: Any, q: str, k: str, places: tuple[str, ...], home: s
         more["spacing"] = [spacing(s.own), spacing(s.theirs)]
     if term.skip_first:
         more["skip_first"] = True
+    if sinusoid and not own:
+        more["projected"] = False
     return s.b.node(
-        "relative_scores", q, k, *places, at=at, params=params, vectors=fields, terms=terms, width=s.d_model, **more
-    )
+        "relative_scores", q, k, *places, at=at, params=params, vectors=fields, terms=terms,
+        width=s.d_model if own or not sinusoid else s.width(q), **more,
+    )  # fmt: skip
 
 
 def finish(s: Scope, term: Any, q: str, home: str, at: str) -> str:

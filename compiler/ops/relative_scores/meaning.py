@@ -68,4 +68,6 @@ def by_distance(
     )
     parts = [angle.sin(), angle.cos()]
     waves = torch.cat(parts, -1) if vectors.get("layout", "halves") == "halves" else torch.stack(parts, -1).flatten(-2)
+    if not attrs.get("projected", True):
+        return waves[None], distance - low
     return (waves @ params["r"].T).unflatten(-1, (heads, -1)).transpose(0, 1), distance - low

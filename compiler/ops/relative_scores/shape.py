@@ -6,7 +6,8 @@ distances from 0 to below it matter, the scores of others are hidden afterwards.
 of keys, whose rows stand at first + stride·n, not at n. skip_first: zero for the first query and for the first key.
 
 vectors: "sinusoid" {layout, ladder, clamp}: sines and cosines of i - j, `width` wide, projected by r (H·D, width)
-(Transformer-XL, arXiv 1901.02860, section 3.3); "table" {distance, per_head}: a learned row for each distance j - i as
+(Transformer-XL, arXiv 1901.02860, section 3.3), or the same ones for all heads where they are not `projected` and as
+wide as a head (TENER, arXiv 1911.04474); "table" {distance, per_head}: a learned row for each distance j - i as
 in `relative_bias` (Shaw et al., arXiv 1803.02155), for all heads or for each, and its `norm` {"norm": operator, its
 fields} if rows go through one (parameters (D,)). v (H, D) is a learned query (their v_r),
 s (H, rows) a learned number for each row of a table.
@@ -24,10 +25,12 @@ from compiler.ops.relative_bias.shape import rows
 class RelativeScores(Op):
     name = "relative_scores"
     fields = {"vectors": REQUIRED, "terms": REQUIRED, "width": REQUIRED, "far": None,
-              "spacing": None, "skip_first": False}  # fmt: skip
+              "spacing": None, "skip_first": False, "projected": True}  # fmt: skip
     n_inputs = (2, 4)
 
     def check(self, inputs: Sequence[TensorType], attrs: Attrs) -> str | None:
+        if not attrs.get("projected", True) and attrs["width"] != inputs[0].shape[3]:
+            return "waves that are not projected are as wide as a head"
         return None if inputs[0].shape[3] == inputs[1].shape[3] else "q and k have different head sizes"
 
     def infer(self, inputs: Sequence[TensorType], attrs: Attrs) -> tuple[TensorType, ...]:
@@ -38,7 +41,7 @@ class RelativeScores(Op):
         vectors = attrs["vectors"]
         shapes: dict[str, tuple[int, ...]] = {"v": (heads, d)} if "v_r" in attrs["terms"] else {}
         if vectors["type"] == "sinusoid":
-            return {"r": (heads * d, attrs["width"]), **shapes}
+            return {"r": (heads * d, attrs["width"]), **shapes} if attrs.get("projected", True) else shapes
         count = rows(vectors["distance"])
         if (norm := vectors.get("norm")) is not None:
             own = ops.get(norm["norm"]).params([TensorType("float", (d,))], norm)
@@ -51,7 +54,7 @@ class RelativeScores(Op):
         total = env["T"] if inputs[1].shape[2] == "S" else size(inputs[1].shape[2], env)
         distances, width = self._distances(inputs, attrs, env), attrs["width"]
         n = 2 * b * heads * s * distances * d if {"q_r", "v_r"} & set(attrs["terms"]) else 0
-        if attrs["vectors"]["type"] == "sinusoid":
+        if attrs["vectors"]["type"] == "sinusoid" and attrs.get("projected", True):
             n += 2 * distances * heads * d * width
             if "k_r" not in attrs["terms"]:  # few queries go through the projection first
                 n = min(n, 2 * b * heads * s * (d + distances) * width)

@@ -17,7 +17,7 @@ from compiler.ops.base import Attrs
 from compiler.ops.relative_bias.write_onnx import buckets, pair_rows
 from compiler.ops.sinusoid.shape import inverse_frequencies
 
-FIELDS = ("vectors", "terms", "width", "far", "spacing", "skip_first")
+FIELDS = ("vectors", "terms", "width", "far", "spacing", "skip_first", "projected")
 
 
 def write(w: Writer, node: Node) -> str:
@@ -68,7 +68,8 @@ def without_first(w: Writer, scores: str) -> str:
 def _transposed(w: Writer, vectors: str) -> str:
     """(R, D) or (H, R, D) with the last two axes swapped."""
     assert w.node is not None
-    by_head = w.node.attrs["vectors"]["type"] == "sinusoid" or w.node.attrs["vectors"].get("per_head")
+    wave = w.node.attrs["vectors"]["type"] == "sinusoid"
+    by_head = w.node.attrs.get("projected", True) if wave else w.node.attrs["vectors"].get("per_head")
     return w.op("Transpose", vectors, perm=[0, 2, 1] if by_head else [1, 0])
 
 
@@ -119,7 +120,7 @@ def _distances(w: Writer, attrs: Attrs, new: Any, total: Any) -> tuple[str, str]
 
 
 def _waves(w: Writer, attrs: Attrs, heads: int, new: Any, total: Any) -> tuple[str, str]:
-    """Each pair's place ([B,] S, T), and the projected sines and cosines of every distance (H, R, D)."""
+    """Each pair's place ([B,] S, T), and the sines and cosines of every distance, projected (H, R, D) or not (R, D)."""
     gap = gcd(*(stride for stride, _ in attrs.get("spacing") or [[1, 0], [1, 0]]))
     whole = {**attrs["vectors"], "width": attrs["width"]}
 
@@ -141,6 +142,8 @@ def _waves(w: Writer, attrs: Attrs, heads: int, new: Any, total: Any) -> tuple[s
     place = w.op("Sub", pairs, w.op("ReduceMin", pairs, keepdims=0))
     place = w.op("Div", place, w.whole(gap)) if gap > 1 else place
     waves = table(w, pairs) if local else w.shared(key_of("waves", whole, key), lambda m: table(m, pairs))
+    if not attrs.get("projected", True):
+        return place, waves
     projected = w.op("MatMul", waves, w.param("r", transposed=True))  # (R, H·D)
     split = w.op("Reshape", projected, w.ints(-1, heads, int(w.types[0].shape[3])))
     return place, w.op("Transpose", split, perm=[1, 0, 2])
