@@ -85,8 +85,13 @@ def in_view(w: Writer, node: Node) -> str:
 def _rows(w: Writer, node: Node) -> str:
     """Variable of each pair's table row, (S, K) or (B, S, K)."""
     distance = node.attrs["vectors"]["distance"]
-    if w.attr(node, "spacing"):
-        raise NotImplementedError("a table of distances between pooled rows")
+    if spacing := w.attr(node, "spacing"):
+        each, place, here = spaced(w, node, spacing)
+        rows = row_of(w, distance, f"(-{each}[{place}])")
+        if not here:
+            return w.once("buckets", rows)
+        w.line(f"{(found := w.local('buckets'))} = {rows}")
+        return found
     if seen := in_view(w, node):
         return w.once("buckets", row_of(w, distance, f"(-{seen})"), w.stream)
     if len(node.inputs) == 2:
