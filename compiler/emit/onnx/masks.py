@@ -76,7 +76,7 @@ def hidden_as(w: Writer, seen: str, biases: tuple[str, ...] = ()) -> str:
             total = m.op("Add", total, bias) if i else bias
         return m.op("Where", seen, total, m.number(LOWEST))
 
-    return build(w) if any(bias.startswith(LOCAL) for bias in biases) else w.shared(key, build)
+    return build(w) if any(value.startswith(LOCAL) for value in (seen, *biases)) else w.shared(key, build)
 
 
 # Far below any score, far above the overflow of fp16 (-65504): a row that sees nothing stays finite.
