@@ -3,8 +3,8 @@
 from typing import Any
 
 from compiler.lower.context import Scope
-from compiler.lower.mixers.wkv import before, mix
 from compiler.lower.pointwise import activation, linear
+from compiler.ops.wkv.lower import before, mix
 
 
 def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:

@@ -5,7 +5,6 @@ from typing import Any
 from compiler.lower.context import Scope
 from compiler.lower.pointwise import activation, linear
 
-
 NOTHING = -6e4  # its exponential is zero in every type, and every type holds it
 
 

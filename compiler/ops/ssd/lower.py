@@ -3,8 +3,8 @@
 from typing import Any
 
 from compiler.lower.context import Scope
-from compiler.lower.mixers.selective_scan import conv
 from compiler.lower.pointwise import activation, linear, norm
+from compiler.ops.selective_scan.lower import conv
 
 
 def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:

@@ -6,9 +6,9 @@ from compiler.lower import terms
 from compiler.lower.by_layer import ByLayer
 from compiler.lower.context import Scope
 from compiler.lower.find import find
-from compiler.lower.mixers.attention import gated
 from compiler.lower.pointwise import activation, linear, norm
 from compiler.lower.position import rope
+from compiler.ops.attention.lower import gated
 
 
 def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
