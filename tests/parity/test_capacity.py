@@ -150,7 +150,7 @@ SWITCH: r.Table = {
 @pytest.mark.parametrize("padded", [False, True])
 @torch.no_grad()
 def test_switch_is_transformers_switch(padded: bool, tmp_path: Path) -> None:
-    """Four places for some twenty tokens, padding among them: many find none. The decoder counts on from step to step."""
+    """Four places for some twenty tokens, padding among them: many find none. The decoder counts on in steps."""
     sizes: Any = {
         "vocab_size": VOCAB, "d_model": 32, "d_kv": 12, "d_ff": 48, "num_layers": 2, "num_decoder_layers": 2,
         "num_heads": 4, "num_experts": 4, "expert_capacity": 4, "num_sparse_encoder_layers": 1,

@@ -4,8 +4,9 @@
     pip install --no-deps labml-nn==0.5.1 labml==0.5.3 labml-helpers==0.4.89
     python -m tests.parity.frozen.make_transformer_xl_labml
 
-Three segments of 9 tokens and a memory of 12, embedding and generator as in its experiment. The tables hold 32 distances
-each way instead of 4,096. The logger's hook that attention calls is gone in later releases of labml: it does nothing.
+Three segments of 9 tokens and a memory of 12, embedding and generator as in its experiment. The tables hold 32
+distances each way instead of 4,096. The logger's hook that attention calls is gone in later releases of labml: it does
+nothing.
 """
 
 import labml.tracker
