@@ -6,6 +6,7 @@
 
 import ast
 import math
+import operator
 import re
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
@@ -118,8 +119,8 @@ def _function(node: ast.expr) -> Callable[[Mapping[str, Value]], Value]:
             call, parts = _FUNCTIONS[name][0], [_function(arg) for arg in args]
             return lambda env: _bounded(call(*[part(env) for part in parts]), name)
         case ast.BinOp(left=left, op=op, right=right):
-            one, other = _function(left), _function(right)
-            return lambda env: _bounded(_combine(op, one(env), other(env)), "formula")
+            one, other, combine = _function(left), _function(right), _COMBINE[type(op)]
+            return lambda env: _bounded(combine(one(env), other(env)), "formula")
     raise AssertionError(node)
 
 
@@ -127,15 +128,11 @@ def _unknown(name: str, env: Mapping[str, Value]) -> NoReturn:
     raise FormulaError(unknown_name(name, env))
 
 
-def _combine(op: ast.operator, a: Value, b: Value) -> Value:
-    if isinstance(op, ast.Add):
-        return a + b
-    if isinstance(op, ast.Sub):
-        return a - b
-    if isinstance(op, ast.Mult):
-        return a * b
-    if isinstance(op, ast.Div):
-        return a // b if isinstance(a, int) and isinstance(b, int) and b and a % b == 0 else a / b
+def _divide(a: Value, b: Value) -> Value:
+    return a // b if isinstance(a, int) and isinstance(b, int) and b and a % b == 0 else a / b
+
+
+def _power(a: Value, b: Value) -> Value:
     if abs(a) > 1 and b * math.log10(abs(a)) > MAX_DIGITS:
         raise FormulaError(f"{a}**{b} has more than {MAX_DIGITS} digits")
     if abs(b) > 10_000 and isinstance(a, int):
@@ -144,6 +141,11 @@ def _combine(op: ast.operator, a: Value, b: Value) -> Value:
     if isinstance(power, complex):
         raise FormulaError(f"{a}**{b} is not a real number")
     return power
+
+
+_COMBINE: Mapping[type[ast.operator], Callable[[Value, Value], Value]] = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: _divide, ast.Pow: _power,
+}  # fmt: skip
 
 
 def _bounded(value: Value, text: str) -> Value:

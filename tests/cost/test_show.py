@@ -26,11 +26,13 @@ KEYS = {
 }
 
 
+# Installed packages have their bytecode cached; an environment that forbids writing it would time the parser.
+ENVIRON = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "archspec.cli.main", *arguments]
-    # Installed packages have their bytecode cached; an environment that forbids writing it would time the parser.
-    environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environ)
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=ENVIRON)
 
 
 def show(*arguments: str) -> dict[str, Any]:
@@ -126,26 +128,32 @@ def test_what_the_compiler_cannot_lower(tmp_path: Path) -> None:
 
 
 def test_half_a_second_for_any_zoo_model() -> None:
-    """Processor time of the whole process, the best of three, of the five specs that take longest of all; twice that on
-    a busy machine, where caches are shared."""
+    """Processor time of the whole process, the best of several, of the five specs that take longest of all.
+
+    On a machine that is slow at the moment, at most 4.5 times what the libraries that it stands on take to be imported
+    (0.11 s where the rest takes 0.3 s).
+    """
 
     def work(name: str) -> float:
         before = time.process_time()
-        with suppress(InputError):  # one that is not lowered yet
+        with suppress(InputError):  # one that is not lowered
             cost(resolved(zoo.read(name)))
         return time.process_time() - before
 
+    def seconds(*command: str) -> float:
+        before = os.times()
+        done = subprocess.run(command, capture_output=True, timeout=60, check=False, env=ENVIRON)
+        assert done.returncode == 0, command
+        after = os.times()
+        return after.children_user - before.children_user + after.children_system - before.children_system
+
     work("llama-3.1-8b")  # imports
-    longest = sorted(zoo.names(), key=work)[-5:]
-    limit = 0.5 if os.getloadavg()[0] < (os.cpu_count() or 1) else 1.0
-    for name in longest:
-        taken = []
-        for _ in range(4):  # the first may have to write the bytecode
-            before = os.times()
-            assert run("show", name).returncode == 0
-            after = os.times()
-            taken.append(after.children_user - before.children_user + after.children_system - before.children_system)
-        assert min(taken) < limit, (name, taken)
+    for name in sorted(zoo.names(), key=work)[-5:]:
+        taken, floor = [], []
+        for _ in range(5):  # the first may have to write the bytecode
+            taken.append(seconds(sys.executable, "-m", "archspec.cli.main", "show", name))
+            floor.append(seconds(sys.executable, "-c", "import typer, rich.table, rich.console, pydantic"))
+        assert min(taken) < max(0.5, 4.5 * min(floor)), (name, taken, floor)
 
 
 def test_a_search_can_afford_it() -> None:

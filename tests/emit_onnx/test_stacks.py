@@ -79,4 +79,4 @@ def test_a_source_seen_by_the_number_of_the_row_takes_no_steps(tmp_path: Path) -
     program = lower(resolve(load_spec(document)))
     _, emission = emitted(program, draw(program), tmp_path)
     assert not emission.stepping and not (tmp_path / DECODER_FILE).exists()
-    assert emission.no_step == "the mask 'window' over a source counts rows from the first"
+    assert emission.no_step is not None and "which is last is not known" in emission.no_step

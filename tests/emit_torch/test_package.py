@@ -191,16 +191,14 @@ def test_a_large_model_without_weights(tmp_path: Path) -> None:
 def test_depth_is_free(tmp_path: Path) -> None:
     """126 layers take at most 1.2 times as long as 2, best of several."""
 
-    def seconds(name: str, layers: int) -> float:
+    def seconds(layers: int, folder: str) -> float:
         source = open_source("zoo:llama-3.1-405b")
         document = json.loads(json.dumps(source.spec._document))
         document["stacks"]["decoder"]["layers"][0]["repeat"] = layers
-        times = []
-        for i in range(9):
-            start = time.process_time()
-            compile(document, tmp_path / f"{name}{i}")
-            times.append(time.process_time() - start)
-        return min(times)
+        start = time.process_time()
+        compile(document, tmp_path / folder)
+        return time.process_time() - start
 
-    seconds("warm", 2)
-    assert seconds("deep", 126) < 1.2 * seconds("flat", 2)
+    pairs = [(seconds(126, f"deep{i}"), seconds(2, f"flat{i}")) for i in range(15)]  # in turns: machines are noisy
+    deep, flat = (min(times) for times in zip(*pairs, strict=True))
+    assert deep < 1.2 * flat
