@@ -131,7 +131,7 @@ def test_half_a_second_for_any_zoo_model() -> None:
     """Processor time of the whole process, the best of several, of the five specs that take longest of all.
 
     On a machine that is slow at the moment, at most 4.5 times what the libraries that it stands on take to be imported
-    (0.11 s where the rest takes 0.3 s).
+    (0.11 s where the rest takes 0.3 s); twice that beside other work, with which caches are shared.
     """
 
     def work(name: str) -> float:
@@ -153,7 +153,8 @@ def test_half_a_second_for_any_zoo_model() -> None:
         for _ in range(5):  # the first may have to write the bytecode
             taken.append(seconds(sys.executable, "-m", "archspec.cli.main", "show", name))
             floor.append(seconds(sys.executable, "-c", "import typer, rich.table, rich.console, pydantic"))
-        assert min(taken) < max(0.5, 4.5 * min(floor)), (name, taken, floor)
+        shared = 2 if os.getloadavg()[0] > 1.2 else 1
+        assert min(taken) < shared * max(0.5, 4.5 * min(floor)), (name, taken, floor)
 
 
 def test_a_search_can_afford_it() -> None:
