@@ -1,57 +1,20 @@
 """The model class: parameters outside layers, the pass from inputs to logits, and which base class steps it."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
-from compiler import ops
 from compiler.emit.torch import methods
 from compiler.emit.torch.inputs import Argument, check_positions, dims, read_inputs, with_usual
 from compiler.emit.torch.layer import Layer, declared
 from compiler.emit.torch.methods import Signature
 from compiler.emit.torch.names import comment, identifier, quoted, unique
 from compiler.emit.torch.numbers import floats, strings
+from compiler.emit.torch.parts import Part, finishing, refusal, split
 from compiler.emit.torch.writer import RUNTIME, ByLayer, File, Region, Writer, own_path
 from compiler.ir.graph import Node
-from compiler.ir.program import Program, calls
+from compiler.ir.program import calls
 
 # Base class of the model -> the runtime module that it stands in.
 HOMES = {"Stepping": "state", "Whole": "whole", "Translating": "translating", "WholeTranslating": "translating"}
-
-
-@dataclass
-class Part:
-    """One of the two passes of a model: over the sources (encoders), or over the output stack."""
-
-    nodes: list[Node] = field(default_factory=list)
-    inputs: list[str] = field(default_factory=list)  # main inputs that it reads, ids first
-
-
-def split(program: Program) -> tuple[Part, Part]:
-    """The source pass and the output pass: what depends on new tokens (symbols S and T) is the output's."""
-    own = {name for name, t in program.main.inputs.items() if {"S", "T"} & {str(d) for d in t.shape}}
-    alone = not own or len(program.meta["stacks"]) == 1  # one pass over everything
-    own = set(program.main.inputs) if alone else own
-    reached = set(own)
-    source, output = Part(), Part()
-    for node in program.main.nodes:
-        late = alone or any(v in reached for v in node.inputs)
-        part = output if late else source
-        part.nodes.append(node)
-        reached.update(node.outputs if late else ())
-    for part, names in ((output, own), (source, set(program.main.inputs) - own)):
-        part.inputs = sorted(names, key=lambda n: (n in program.optional, list(program.main.inputs).index(n)))
-    return source, output
-
-
-def refusal(program: Program, output: Part) -> str | None:
-    """Why the model cannot run step by step: the operator and its reason; None where it can."""
-    if not any("S" in program.main.inputs[name].shape for name in output.inputs):
-        return "nothing is read token by token"
-    graphs = [program.blocks[b] for node in output.nodes if node.op == "repeat" for b in {c.block for c in calls(node)}]
-    for node in [*output.nodes, *(n for graph in graphs for n in graph.nodes)]:
-        reason = None if node.op == "repeat" else ops.get(node.op).lookahead(node.attrs)
-        if reason is not None:
-            return f"{node.op}: {reason}"
-    return None
 
 
 class ModelWriter:
@@ -65,6 +28,7 @@ class ModelWriter:
         self.layers: dict[str, Layer] = {}
         self.holds: list[str] = []  # expressions of the held values by layer
         self.runs: list[tuple[str, Node]] = []  # attribute that lists the layers, repeat node
+        self.finish: list[str] = []  # the method that ends the pass, where it has one
         self.crossing = self._crossing()
         self.encodes = bool(self.source.inputs)
         self.source_arguments: list[Argument] = []
@@ -108,7 +72,8 @@ class ModelWriter:
             w.hints.update({v: "x" for pair in streams for v in pair})
             w.hints.update({v: short(v) for v in node.outputs if v not in w.hints})
         last_region = max((i for i, node in enumerate(part.nodes) if node.op == "repeat"), default=-1)
-        for i, node in enumerate(part.nodes):
+        ending = finishing(self.program, part.nodes, last_region)
+        for i, node in enumerate(part.nodes[: len(part.nodes) - len(ending)]):
             if node.op == "repeat":
                 self._region(w, node)
             else:
@@ -118,8 +83,29 @@ class ModelWriter:
                 stream = w.names[node.outputs[0]]
                 w.lines += ["if state is not None:", f"    state.length += {rows}.shape[1]"]
                 w.lines += ["if last is not None:", f"    {stream} = {stream}[:, -last:]"]
+        if ending:
+            self._finish(w, ending)
         self.counters = w.counters
         return w.lines, arguments, w.names
+
+    def _finish(self, w: Writer, nodes: Sequence[Node]) -> None:
+        """These nodes as a method of their own, which `load(compile=True)` compiles as it does a layer."""
+        made = {v for node in nodes for v in node.outputs}
+        read = list(dict.fromkeys(v for node in nodes for v in node.inputs if v not in made))
+        own = Writer(self.file, self.program.main, "self", False)
+        own.names = {v: w.names[v] for v in read}
+        own.hints = w.hints
+        for node in nodes:
+            own.write(node)
+        result = self.program.main.outputs[0]
+        given = ", ".join(own.names[v] for v in read)
+        doc = [f"What the layers made -> {w.shape(result)}."]
+        arguments = ", ".join(f"{own.names[v]}: Tensor" for v in read)
+        self.finish = methods.method(
+            "finish", f"self, {arguments}", "Tensor", doc, returned(own.lines, own.names[result])
+        )
+        w.names[result] = w.fresh(w.hints.get(result, result))
+        w.line(f"{w.names[result]} = self.finish({given})", w.shape(result))
 
     def _region(self, w: Writer, node: Node) -> None:
         """One run of layers: what they share is computed first, then each is called."""
@@ -253,11 +239,11 @@ class ModelWriter:
         made = comment(f"({', '.join(map(str, program.main.types[program.main.outputs[0]].shape))})")
         body = returned(self.body, self.result)
         if source is None and not self.steps:
-            return methods.forward(None, own, made, body)[:-1]
+            return [*methods.forward(None, own, made, body), *self.finish][:-1]
         lines = methods.forward(source, own, made)
         if source is not None:
             lines += methods.encode(source, self.source_body, crossing)
-        lines += methods.run(own, crossing if source else "", self.steps, body)
+        lines += methods.run(own, crossing if source else "", self.steps, body) + self.finish
         cached = [(a, n) for a, n in self.runs if any(self.layers[c.block].caches for c in calls(n))]
         if self.steps and source is not None:
             unpacked = [f"{crossing} = encoded"] if self.holds else []

@@ -15,7 +15,7 @@ _WORDS = """
     share_memory state_dict to to_empty train training type xpu zero_grad
     torch nn F Tensor math json Path Any Callable Iterator Sequence self state last past held all_held caches layer
     encoded i j table dtype generate step new_state encode run stream load main none true false
-    weight bias hold demonstrate
+    weight bias hold finish demonstrate
 """
 TAKEN = frozenset(_WORDS.split())
 

@@ -80,6 +80,7 @@ class Base(nn.Module):
 
     compiled = False
     layer_lists: tuple[str, ...] = ()  # attributes that list layers
+    finish: Callable[..., Tensor] | None = None  # what follows the layers, where that is a method of its own
     places: tuple[str, ...] = ()  # inputs that tell where tokens stand, and must be given
     inputs: dict[str, tuple[tuple[int | str, ...], int]] = {}  # their shapes; whole numbers below so many, 0: floats
 
@@ -93,11 +94,13 @@ class Base(nn.Module):
         return made
 
     def compile_layers(self) -> None:
-        """Let torch.compile build each kind of layer once, for all layers of the kind."""
+        """Let torch.compile build each kind of layer once, for all layers of the kind, and what follows the layers."""
         layers = [layer for name in self.layer_lists for layer in getattr(self, name)]
         kinds = {type(layer): torch.compile(type(layer).forward) for layer in layers}
         for layer in layers:
             layer.forward = partial(kinds[type(layer)], layer)
+        if self.finish is not None:
+            self.finish = torch.compile(self.finish)
         self.compiled = True
 
     def table(self, name: str, numbers: Sequence[float]) -> None:
