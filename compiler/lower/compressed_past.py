@@ -1,5 +1,6 @@
 """Compressed memory: slots made of the branch input, keys and values from them, scores by their distance."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from compiler.lower import terms
@@ -32,11 +33,12 @@ def extent(keys: Any) -> dict[str, Any]:
     return {name: getattr(keys, name) for name in ("segment", "after", "slots", "rate")}
 
 
-def keys_values(s: Scope, op: Any, home: str, at: str) -> list[str]:
+def keys_values(s: Scope, op: Any, homes: Mapping[str, str], home: str, at: str) -> list[str]:
     """The slots through the projections of keys and values."""
     made = []
     for role, width in (("k", op.d_head), ("v", op.d_value)):
-        y = linear(s, s.memory["slots"], op.n_kv_heads * width, f"{home}.{role}", f"{at}.slots.{role}", role in op.bias)
+        path, bias = f"{homes[role]}.{role}", role in op.bias
+        y = linear(s, s.memory["slots"], op.n_kv_heads * width, path, f"{at}.slots.{role}", bias)
         y = s.b.node("split_heads", y, at=f"{at}.slots.{role}.heads", heads=op.n_kv_heads)
         if role == "k" and op.qk_norm is not None:
             if op.qk_norm.scope != "head":

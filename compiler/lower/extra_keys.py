@@ -1,5 +1,6 @@
 """Keys of an attention besides those of its source: learned ones, another stack's, ones given at run time, a sink."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,8 +24,9 @@ class Extra:
         self.values += [*keys_values, mask]
 
 
-def extra_keys(s: Scope, op: Any, h: str, q: str, home: str, at: str) -> Extra:
-    """All extra keys of an attention over the branch input h. q: the query as the position terms met it."""
+def extra_keys(s: Scope, op: Any, h: str, q: str, homes: Mapping[str, str], home: str, at: str) -> Extra:
+    """All extra keys of an attention over the branch input h. q: the query as the position terms met it; homes: where
+    the projections of keys and values live."""
     extra = Extra()
     for keys in op.extra_keys:
         match keys.type:
@@ -36,11 +38,11 @@ def extra_keys(s: Scope, op: Any, h: str, q: str, home: str, at: str) -> Extra:
             case "learned":
                 _learned(s, op, keys, h, home, at, extra)
             case "stream":
-                _stream(s, op, keys, home, at, extra)
+                _stream(s, op, keys, homes, home, at, extra)
             case "external":
                 _external(s, op, keys, at, extra)
             case "compressed_past":
-                _compressed(s, op, keys, q, home, at, extra)
+                _compressed(s, op, keys, q, homes, home, at, extra)
             case "zeros":
                 _zeros(s, op, q, home, at, extra)
             case _:
@@ -61,7 +63,7 @@ def _learned(s: Scope, op: Any, keys: Any, h: str, home: str, at: str, extra: Ex
     extra.add("learned", made)
 
 
-def _stream(s: Scope, op: Any, keys: Any, home: str, at: str, extra: Extra) -> None:
+def _stream(s: Scope, op: Any, keys: Any, homes: Mapping[str, str], home: str, at: str, extra: Extra) -> None:
     """Rows of another stack or stream through the same projections."""
     if op.position or keys.mask.type != "full":
         s.refuse("keys of a stream beside positions or under a mask", at)
@@ -73,7 +75,7 @@ def _stream(s: Scope, op: Any, keys: Any, home: str, at: str, extra: Extra) -> N
         x = norm(s, keys.norm, x, f"{home}.{keys.name}_norm", f"{at}.{keys.name}.norm")
     made = []
     for role, width in (("k", op.d_head), ("v", op.d_value)):
-        y = linear(s, x, op.n_kv_heads * width, f"{home}.{role}", f"{at}.{keys.name}.{role}", role in op.bias)
+        y = linear(s, x, op.n_kv_heads * width, f"{homes[role]}.{role}", f"{at}.{keys.name}.{role}", role in op.bias)
         y = s.b.node("split_heads", y, at=f"{at}.{keys.name}.{role}.heads", heads=op.n_kv_heads)
         if role == "k" and op.qk_norm is not None:
             if op.qk_norm.scope != "head":
@@ -83,9 +85,11 @@ def _stream(s: Scope, op: Any, keys: Any, home: str, at: str, extra: Extra) -> N
     extra.add("stream" if own else "stack", made, mask)
 
 
-def _compressed(s: Scope, op: Any, keys: Any, q: str, home: str, at: str, extra: Extra) -> None:
+def _compressed(
+    s: Scope, op: Any, keys: Any, q: str, homes: Mapping[str, str], home: str, at: str, extra: Extra
+) -> None:
     """Slots of tokens that left the memory, as `compressed_past.begin` made them."""
-    made = compressed_past.keys_values(s, op, home, at)
+    made = compressed_past.keys_values(s, op, homes, home, at)
     extra.add("compressed", made, s.memory["real"])
     extra.fields["compressed"] = compressed_past.extent(keys)
     extra.biases += [(value, "extra") for value in terms.scores(s, op, q, made[0], home, f"{at}.slots")]

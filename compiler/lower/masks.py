@@ -3,8 +3,18 @@
 from typing import Any
 
 from archspec.errors import InputError
-from compiler.lower.context import Scope
-from compiler.masks.facts import by_inputs, by_total, holds, input_names, label_names, pair_names, row_names, side_names
+from compiler.lower.context import Poolings, Scope
+from compiler.masks.facts import (
+    PREFIX,
+    by_inputs,
+    by_total,
+    holds,
+    input_names,
+    label_names,
+    pair_names,
+    row_names,
+    side_names,
+)
 
 
 def lowered(s: Scope, mask: Any, heads: int, at: str, content: bool = True) -> dict[str, Any]:
@@ -54,6 +64,10 @@ def mask_inputs(s: Scope, mask: Any, q: str, k: str) -> tuple[list[str], list[st
             source=s.spec_name,
             path=f"/stacks/{s.stack}",
         )
+    if names and (s.own or s.theirs):
+        if pairs:
+            s.refuse("a mask of pairs over pooled rows", f"/stacks/{s.stack}")
+        return names, [row_input(s, name, s.own) for name in names]
     queries = keys if s.stream_place(s.reading) else s.type_of(q).shape[2]
     labels, seen = label_names(mask), total if keys == "S" else keys
     own = queries == keys and not s.stream_place(s.reading)  # queries and keys are the same rows
@@ -64,7 +78,23 @@ def mask_inputs(s: Scope, mask: Any, q: str, k: str) -> tuple[list[str], list[st
     given = [
         s.at_queries(s.capture_input(name, ("B", queries, seen)))
         if name in pairs
-        else s.capture_input(name, ("B", lengths.get(name, total)), "zeros" if name == "prefix" else None)
+        else s.capture_input(name, ("B", lengths.get(name, total)), "zeros" if name == PREFIX else None)
         for name in names
     ]
     return names, given
+
+
+def row_input(s: Scope, name: str, poolings: Poolings) -> str:
+    """An input that marks the stack's rows, of rows pooled so the mark of the first of each: (B, T) or fewer."""
+    s.offer_input(name, ("B", s.outer.types["attention_mask"].shape[1]), "zeros" if name == PREFIX else None)
+    return s.capture_of(name, poolings)
+
+
+def marked_rows(s: Scope, rows: Any, h: str, at: str) -> str:
+    """Which rows of h (B, S, d) are among `rows`: (B, S)."""
+    mask = {"type": "queries", "of": rows.model_dump(mode="json", exclude_none=True)}
+    if s.stream_places.get(s.reading):
+        s.refuse("rows by their slots that stand at given places", f"/stacks/{s.stack}")
+    names = input_names(mask)
+    given = [row_input(s, name, s.own) for name in names]  # as masks read them
+    return s.b.node("marked_rows", h, h, "", *given, at=f"{at}.marked", mask=mask, mask_inputs=names)

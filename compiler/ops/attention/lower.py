@@ -6,7 +6,7 @@ from compiler.lower import compressed_past, terms, zero_keys
 from compiler.lower.context import Scope
 from compiler.lower.extra_keys import extra_keys
 from compiler.lower.find import find
-from compiler.lower.masks import lowered, mask_inputs
+from compiler.lower.masks import lowered, marked_rows, mask_inputs
 from compiler.lower.pointwise import activation, learned_gate, linear, norm, projected_gate
 from compiler.lower.position import rope
 from compiler.masks.facts import by_inputs, cache_limit, input_names, looks_ahead
@@ -25,13 +25,12 @@ def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
 def joined(s: Scope, op: Any, h: str, home: str, at: str) -> str:
     """Heads, joined, normed, gated, projected: (B, S, d) -> (B, S, width of h)."""
     mask = lowered(s, op.mask, op.n_heads, at, content=op.source == "self" and op.key_map is None)
+    marked = ""
     if op.own_projections is None:
         y = heads(s, op, h, mask, home, at)
     else:
-        plain, own = _by_rows(s, op, h, mask, home, at)
-        if "o" in op.own_projections.of:
-            return _own_output(s, op, plain, own, home, at)
-        y = s.b.node("add", plain, own, at=f"{at}.by_rows")
+        marked = marked_rows(s, op.own_projections.rows, h, at)
+        y = _by_rows(s, op, h, mask, marked, home, at)
     if op.inner_norm is not None and op.inner_norm.scope == "head":
         y = norm(s, op.inner_norm.norm, y, f"{home}.inner_norm", f"{at}.inner_norm")
     y = s.b.node("merge_heads", y, at=f"{at}.joined")
@@ -39,33 +38,29 @@ def joined(s: Scope, op: Any, h: str, home: str, at: str) -> str:
         y = norm(s, op.inner_norm.norm, y, f"{home}.inner_norm", f"{at}.inner_norm")
     if op.gate is not None:
         y = gated(s, op, y, h, home, at)
-    return linear(s, y, s.d_model, f"{home}.o", f"{at}.o", "o" in op.bias)
+    out = linear(s, y, s.d_model, f"{home}.o", f"{at}.o", "o" in op.bias)
+    if marked and "o" in op.own_projections.of:
+        own = linear(s, y, s.d_model, f"{home}.own.o", f"{at}.own.o", "o" in op.bias)
+        return s.b.node("where_rows", out, own, marked, at=f"{at}.out_by_rows")
+    return out
 
 
-def _by_rows(s: Scope, op: Any, h: str, mask: Any, home: str, at: str) -> tuple[str, str]:
-    """Heads (B, H, S, d_value) of the other rows and of the marked ones, which look through projections of their own;
-    each leaves the other's rows zero."""
+def _by_rows(s: Scope, op: Any, h: str, mask: Any, marked: str, home: str, at: str) -> str:
+    """Heads (B, H, S, d_value): the marked rows look through projections of their own, the others through the usual.
+
+    What is asked in vain is hidden where that costs nothing; it is never chosen.
+    """
     own = ALL.intersection(op.own_projections.of)
-    if op.source not in ("self", *s.before):
-        s.refuse("own projections of queries that see another stack", at)
-    if any(keys.type != "sink" for keys in op.extra_keys) or op.key_map or op.empty_rows != "zeros":
-        s.refuse("own projections beside extra keys, a key map or where empty rows see all", at)
-    marked = {"type": "queries", "of": op.own_projections.rows.model_dump(mode="json", exclude_none=True)}
-    others = {"type": "and", "of": [mask, {"type": "not", "of": marked}]}
-    plain = heads(s, op, h, others, home, at)
-    marked_rows = {"type": "and", "of": [mask, marked]}
-    return plain, heads(s, op, h, marked_rows, home, f"{at}.own", own)
-
-
-def _own_output(s: Scope, op: Any, plain: str, own: str, home: str, at: str) -> str:
-    """Each kind of rows through its own out projection, which leaves rows of zeros zero."""
-    if op.inner_norm or op.gate or "o" in op.bias:
-        s.refuse("own projections of the output beside an inner norm, a gate or a bias", at)
-    parts = []
-    for y, path, name in ((plain, home, at), (own, f"{home}.own", f"{at}.own")):
-        y = s.b.node("merge_heads", y, at=f"{name}.joined")
-        parts.append(linear(s, y, s.d_model, f"{path}.o", f"{name}.o", False))
-    return s.b.node("add", *parts, at=f"{at}.by_rows")
+    if not own:
+        return heads(s, op, h, mask, home, at)
+    masks = [mask, mask]
+    more = any(keys.type != "sink" for keys in op.extra_keys)
+    if not (more or op.key_map or op.empty_rows != "zeros") and op.source in ("self", *s.before):
+        these = {"type": "queries", "of": op.own_projections.rows.model_dump(mode="json", exclude_none=True)}
+        masks = [{"type": "and", "of": [mask, atom]} for atom in ({"type": "not", "of": these}, these)]
+    plain = heads(s, op, h, masks[0], home, at)
+    theirs = heads(s, op, h, masks[1], home, f"{at}.own", own)
+    return s.b.node("where_rows", plain, theirs, marked, at=f"{at}.by_rows")
 
 
 def heads(s: Scope, op: Any, h: str, mask: Any, home: str, at: str, own: frozenset[str] = frozenset()) -> str:
@@ -102,7 +97,7 @@ def heads(s: Scope, op: Any, h: str, mask: Any, home: str, at: str, own: frozens
     names, given = mask_inputs(s, mask, q, k)
     if cross:
         s.seen[op.source] = {"keys": source, "real": key_mask, "mask": mask, "names": names, "given": given}
-    extra = extra_keys(s, op, h, plain, home, at)
+    extra = extra_keys(s, op, h, plain, homes, home, at)
     biases += extra.biases
     return s.b.node(
         "attention", q, k, v, key_mask, *given, *(value for value, _ in biases), *extra.values, at=f"{at}.core",

@@ -17,7 +17,7 @@ rate). Those of the kind "zeros" stand before the first token (see `zero_keys`),
 from collections.abc import Sequence
 
 from compiler.ir.types import TensorType, size
-from compiler.masks.facts import by_query_slots, cache_limit, holds, joins_prompt, looks_ahead, scored
+from compiler.masks.facts import by_query_slots, cache_limit, holds, joins_prompt, looks_ahead, scored, shows_itself
 from compiler.masks.pairs import causal_window, visible_pairs
 from compiler.ops.base import REQUIRED, Attrs, Env, Flops, Op, StateTensor
 
@@ -100,7 +100,11 @@ class Attention(Op):
             return "attention sees all of another stream"
         if attrs.get("cross") and by_query_slots(attrs["mask"]):
             return "the last query stands beside the last row of what it sees, and which is last is not known"
-        if attrs.get("cross") or not looks_ahead(attrs["mask"]):
+        if attrs.get("cross"):
+            return None
+        if attrs.get("empty_rows") == "all" and not shows_itself(attrs["mask"]):
+            return "a row that sees nothing sees everything, later tokens included"
+        if not looks_ahead(attrs["mask"]):
             return None
         return f"attention with the mask {attrs['mask']['type']!r} sees later positions"
 

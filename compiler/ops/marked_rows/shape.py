@@ -1,12 +1,14 @@
 """Rows that a mask expression lets see at least one key: (B, S).
 
 Inputs: q (B, S, ...), keys (B, T, ...) and their padding mask (B, T) or absent, of q and keys only the lengths; then
-one input for each name of `mask_inputs`.
+one input for each name of `mask_inputs`. Where q and keys are one value, its rows are marked by where they stand or by
+their own marks (`queries`).
 """
 
 from collections.abc import Sequence
 
 from compiler.ir.types import TensorType
+from compiler.masks.facts import by_query_slots, by_total
 from compiler.ops.base import REQUIRED, Attrs, Op
 
 
@@ -18,6 +20,10 @@ class MarkedRows(Op):
 
     def infer(self, inputs: Sequence[TensorType], attrs: Attrs) -> tuple[TensorType, ...]:
         return (TensorType("bool", inputs[0].shape[:2]),)
+
+    def lookahead(self, attrs: Attrs) -> str | None:
+        counted = by_total(attrs["mask"]) and by_query_slots(attrs["mask"])
+        return "rows counted from the last one are others with every token" if counted else None
 
 
 OP = MarkedRows()

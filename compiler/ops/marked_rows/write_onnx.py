@@ -11,7 +11,9 @@ FIELDS = ("mask", "mask_inputs")
 def write(w: Writer, node: Node) -> str:
     _, _, real, *given = w.inputs
     names = node.attrs.get("mask_inputs", [])
-    rows = Rows(w.types[0].shape[1], w.types[1].shape[1], dict(zip(names, given, strict=True)))
+    own = node.inputs[0] == node.inputs[1]  # of all tokens so far the last ones are here
+    total = w.key_length(w.types[1], axis=1) if own else w.types[1].shape[1]
+    rows = Rows(w.types[0].shape[1], total, dict(zip(names, given, strict=True)))
     seen = visible(w, node.attrs["mask"], rows, real)  # (1|B, 1|H, S, T)
     batch = w.types[0].shape[0]
     return w.shared(key_of("rows that see", seen, [batch]), lambda m: _some(m, seen, batch))

@@ -9,4 +9,5 @@ from compiler.ops.context import Context
 
 def run(inputs: list[Tensor], params: dict[str, Tensor], attrs: Attrs, ctx: Context) -> tuple[Tensor, ...]:
     old, new, marked = inputs
-    return (torch.where(marked[:, -old.shape[1] :].bool()[..., None], new, old),)
+    marked = marked[:, -old.shape[-2] :].bool()
+    return (torch.where(marked[..., None] if old.dim() == 3 else marked[:, None, :, None], new, old),)

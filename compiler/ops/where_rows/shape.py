@@ -1,4 +1,5 @@
-"""new where rows are marked, else old: old and new (B, S, d), marked (B, S), or (B, T) of which the last S count."""
+"""new where rows are marked, else old: old and new (B, S, d) or
+(B, H, S, D), marked (B, S), or (B, T) of which the last S count."""
 
 from compiler.ops.base import Op
 
