@@ -87,16 +87,28 @@ def wrong(drawn: Drawn, seed: int = 0) -> str | None:
     if not all(_finite(value, keep) for value in want.values()):
         return "the reference meaning is not finite"
     seen: list[Program] = [drawn.program]
+    known: dict[tuple[int, str], Program] = {}
     for names in subsets(seed):
-        after, records = pipeline.run(drawn.program, names)
+        after = rewritten(drawn.program, names, known)
         if after in seen:
             continue
         seen.append(after)
         if (gap := _error(drawn, after, want, keep)) > TOLERANCE:
+            fired = [r.name for r in pipeline.run(drawn.program, names)[1] if r.modified]
             found = _bisected(drawn, names, want, keep)
-            fired = [r.name for r in records if r.modified]
             return f"{found}: off by {gap:.2g} (passes that fired: {', '.join(fired)})"
     return None
+
+
+def rewritten(program: Program, names: tuple[str, ...], known: dict[tuple[int, str], Program]) -> Program:
+    """The program after these passes. known: what each pass made of each program so far, which are kept alive by it."""
+    for one in pipeline.select(names):
+        before = program
+        if (id(before), one.name) not in known:
+            after, (record,) = pipeline.run_passes(before, (one,))
+            known[id(before), one.name] = after if record.modified else before
+        program = known[id(before), one.name]
+    return program
 
 
 def _error(drawn: Drawn, after: Program, want: Mapping[str, Tensor], keep: Tensor | None) -> float:

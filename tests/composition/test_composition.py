@@ -7,6 +7,7 @@ where every run tries it again.
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,49 +31,37 @@ def runs(count: int, *more: Phase) -> settings:
     )
 
 
-@runs(100, Phase.shrink)
-@seed(20260101)
-@given(documents())
-def test_any_choice_of_passes_keeps_the_meaning(document: dict[str, Any]) -> None:
-    kept(document)
+def every(count: int, number: int, check: Callable[[dict[str, Any]], None]) -> None:
+    """Check `count` specs that compile, drawn with seed `number`."""
+
+    @runs(count, Phase.shrink)
+    @seed(number)
+    @given(documents())
+    def run(document: dict[str, Any]) -> None:
+        check(document)
+
+    run()
 
 
-@runs(60, Phase.shrink)
-@seed(20260102)
-@given(documents())
-def test_emitted_models_mean_the_same(tmp_path_factory: pytest.TempPathFactory, document: dict[str, Any]) -> None:
-    written(document, tmp_path_factory.mktemp("model"))
+def batches(few: int, batch: int, many: int, number: int) -> pytest.MarkDecorator:
+    """(count, seed): a few specs in each run of the tests, and many in batches that workers can share."""
+    long = [pytest.param(batch, number + i, marks=pytest.mark.slow) for i in range(1, 1 + many // batch)]
+    return pytest.mark.parametrize(("count", "number"), [(few, number), *long])
 
 
-@runs(30, Phase.shrink)
-@seed(20260105)
-@given(documents())
-def test_onnx_packages_mean_the_same(tmp_path_factory: pytest.TempPathFactory, document: dict[str, Any]) -> None:
-    packed(document, tmp_path_factory.mktemp("package"))
+@batches(100, 500, 10_000, 20260100)
+def test_any_choice_of_passes_keeps_the_meaning(count: int, number: int) -> None:
+    every(count, number, kept)
 
 
-@pytest.mark.slow
-@runs(10_000, Phase.shrink)
-@seed(20260103)
-@given(documents())
-def test_ten_thousand_specs(document: dict[str, Any]) -> None:
-    kept(document)
+@batches(60, 250, 2_000, 20260200)
+def test_emitted_models_mean_the_same(count: int, number: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+    every(count, number, lambda document: written(document, tmp_path_factory.mktemp("model")))
 
 
-@pytest.mark.slow
-@runs(2_000, Phase.shrink)
-@seed(20260104)
-@given(documents())
-def test_two_thousand_emitted_models(tmp_path_factory: pytest.TempPathFactory, document: dict[str, Any]) -> None:
-    written(document, tmp_path_factory.mktemp("model"))
-
-
-@pytest.mark.slow
-@runs(1_000, Phase.shrink)
-@seed(20260106)
-@given(documents())
-def test_a_thousand_onnx_packages(tmp_path_factory: pytest.TempPathFactory, document: dict[str, Any]) -> None:
-    packed(document, tmp_path_factory.mktemp("package"))
+@batches(30, 250, 1_000, 20260300)
+def test_onnx_packages_mean_the_same(count: int, number: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+    every(count, number, lambda document: packed(document, tmp_path_factory.mktemp("package")))
 
 
 @pytest.mark.parametrize("file", FAILURES, ids=lambda file: file.stem)
