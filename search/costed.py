@@ -13,7 +13,8 @@ from compiler.cost.devices import device as find_device
 from compiler.cost.formats import Storage
 from compiler.cost.parameters import Parameters
 from compiler.cost.report import cost_of_program, storage_of
-from compiler.cost.sites import environment, sites, stored_copies, why_no_step
+from compiler.cost.sites import environment, sites, stored_copies
+from compiler.ir.parts import why_no_step
 from compiler.ir.program import Program
 from compiler.lower.program import lower
 from search.evaluator import Evaluation, Examined, Memory, Setting
@@ -53,7 +54,7 @@ class CostEvaluator:
         context, batch = self.setting.context, self.setting.batch
         counted = parameters.count(program, found, stored_copies(program), storage)
         env = environment(program, batch, context, context, context)
-        cache = state.count(found, env, storage, why_no_step(found) is None).at_context * batch
+        cache = state.count(found, env, storage, why_no_step(program) is None).at_context * batch
         terms = {
             "weights": counted.weight_bytes,
             "cache": cache,

@@ -15,8 +15,9 @@ from compiler.cost.calibration import Efficiency, efficiency
 from compiler.cost.devices import DEFAULT_DEVICE, Device
 from compiler.cost.devices import device as find_device
 from compiler.cost.formats import Storage, with_dtype
-from compiler.cost.sites import environment, sites, stored_copies, whole_prompt, why_no_step
+from compiler.cost.sites import environment, sites, source_is_prompt, stored_copies, whole_prompt
 from compiler.cost.training import Training, training
+from compiler.ir.parts import why_no_step
 from compiler.ir.program import Program
 from compiler.lower.program import lower
 
@@ -196,7 +197,7 @@ def cost_of_program(
     where = find_device(device) if isinstance(device, str) else device
     expected = efficiency(where.name, where.kind, calibration)
     found = sites(program)
-    no_step = why_no_step(found)
+    no_step = why_no_step(program)
     can_step = no_step is None
     size = memory.prefill_chunk(context, chunk, can_step and not whole_prompt(found))
     whole = environment(program, batch, context, context, context)
@@ -208,7 +209,10 @@ def cost_of_program(
         weights=counted.weight_bytes, cache=kept.at_context * batch, can_step=can_step, materialised=materialised,
     )  # fmt: skip
     middle = {**whole, "S": size, "T": (context + size) // 2}  # work is linear in the tokens seen before a chunk
-    fast = speed.estimate(found, middle, context, step, storage, where, expected, fits=held.total <= where.memory_bytes)
+    fast = speed.estimate(
+        found, middle, context, step, storage, where, expected, source_is_prompt=source_is_prompt(program),
+        fits=held.total <= where.memory_bytes,
+    )  # fmt: skip
     return CostReport(
         program.name, context, batch, where, storage, counted, kept, flops.count(found, whole, step), held, fast,
         expected, size, no_step,

@@ -1,6 +1,6 @@
 """A program as a flat list of what runs: every node once, with how many layers run it and when."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
@@ -10,6 +10,7 @@ from archspec.spec.formula import names
 from compiler import ops
 from compiler.ir.check import ABSENT
 from compiler.ir.graph import Graph, Node
+from compiler.ir.parts import run_once, split
 from compiler.ir.program import Param, Program
 from compiler.ir.types import TensorType, size
 from compiler.ops.base import Env, Op, StateTensor
@@ -19,8 +20,9 @@ Stage = Literal["source", "step", "tail"]
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """stage: "source" runs once for a source stack (an encoder), "step" for every new token, "tail" is what follows the
-    last layer (final norm and head), where generation needs the last position only."""
+    """stage: "source" runs once: source stacks (an encoder) and what is made of their outputs only. "step" runs for
+    every new token, "tail" is what follows the last layer (final norm and head), where generation needs the last
+    position only."""
 
     graph: str
     node: Node
@@ -43,7 +45,7 @@ class Site:
 def sites(program: Program) -> tuple[Site, ...]:
     """Every node of every graph, repeats opened."""
     counts = program.counts()
-    tail = _tail(program.main)
+    tail, once = _tail(program.main), run_once(program)
     found: list[Site] = []
     for graph in program.graphs():
         runs = 1 if graph is program.main else counts[graph.name]
@@ -53,9 +55,8 @@ def sites(program: Program) -> tuple[Site, ...]:
             inputs = tuple(graph.types[v] if v else ABSENT for v in node.inputs)
             outputs = tuple(graph.types[v] for v in node.outputs)
             params = {role: program.params[path] for role, path in node.params.items()}
-            stage: Stage = (
-                "tail" if graph is program.main and node.name in tail else "source" if _once(outputs) else "step"
-            )
+            last = graph is program.main and node.name in tail
+            stage: Stage = "tail" if last else "source" if node.name in once.get(graph.name, ()) else "step"
             found.append(Site(graph.name, node, ops.get(node.op), inputs, outputs, params, runs, stage))
     return tuple(found)
 
@@ -71,12 +72,6 @@ def _tail(main: Graph) -> frozenset[str]:
             made.update(node.outputs)
             tail.add(node.name)
     return frozenset(tail)
-
-
-def _once(outputs: tuple[TensorType, ...]) -> bool:
-    """True where the values belong to a source: as long as the source, not as the new tokens."""
-    found = {symbol for type_ in outputs for dim in type_.shape if isinstance(dim, str) for symbol in _symbols(dim)}
-    return "S" not in found and any(symbol.startswith("S_") for symbol in found)
 
 
 @lru_cache(4096)
@@ -99,10 +94,10 @@ def last_only(env: Env) -> dict[str, int]:
     return {**env, "S": 1}
 
 
-def why_no_step(found: tuple[Site, ...]) -> str | None:
-    """None if the program can generate token by token; else the reason."""
-    reasons: Iterator[str | None] = (s.op.lookahead(s.node.attrs) for s in found if s.stage != "source")
-    return next((reason for reason in reasons if reason), None)
+def source_is_prompt(program: Program) -> bool:
+    """True where a source reads token ids: a prompt is read there (translation), and the output stack starts empty."""
+    source, _ = split(program)
+    return any(node.op == "embedding" and node.inputs[0] in source.inputs for node in source.nodes)
 
 
 def whole_prompt(found: tuple[Site, ...]) -> bool:

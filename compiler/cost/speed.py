@@ -115,21 +115,24 @@ def least(done: Iterable[Work], device: Device, rate: float) -> float:
 
 def estimate(
     found: tuple[Site, ...], chunk: Env, context: int, step: Env | None, storage: Storage, device: Device,
-    e: Efficiency, *, fits: bool,
+    e: Efficiency, *, source_is_prompt: bool, fits: bool,
 ) -> Speed:  # fmt: skip
-    """`chunk`: sizes of the middle chunk of the prompt; `step`: of one new token at the context, or None."""
+    """`chunk`: sizes of the middle chunk of the prompt; `step`: of one new token at the context, or None.
+
+    A source that is not the prompt (an image) runs once before it.
+    """
     rate = device.rate(storage.precision.activations)
     if rate is None:
         return Speed(None, None, "unknown", None, None, None, None, None)
-    has_source = any(site.stage == "source" for site in found)
-    if has_source:  # the prompt is the source; the generating stack starts empty
-        prompt = work(found, chunk, storage, source=True, step=False, last=False)
-        tokens, passes = chunk["B"] * context, 1.0
-    else:
-        prompt = work(found, chunk, storage, source=False, step=True, last=step is not None)
-        tokens, passes = chunk["B"] * context, context / chunk["S"]
-    first = time(prompt, device, rate, e)
-    prefill, prefill_limit = tokens / (passes * first.total), tokens / (passes * least(prompt, device, rate))
+    once = work(found, chunk, storage, source=True, step=False, last=False)
+    chunks = work(found, chunk, storage, source=False, step=True, last=step is not None)
+    passes = context / chunk["S"]
+    if source_is_prompt and step is not None:  # the generating stack starts empty
+        chunks, once, passes = once, [], 1.0
+    first, apart = time(chunks, device, rate, e), time(once, device, rate, e).total if once else 0.0
+    tokens = chunk["B"] * context
+    prefill = tokens / (passes * first.total + apart)
+    prefill_limit = tokens / (passes * least(chunks, device, rate) + least(once, device, rate))
     bound = first.bound if fits else "capacity"
     if step is None:
         return Speed(prefill, prefill_limit, bound, None, None, None, None, None)

@@ -13,8 +13,9 @@ class Cache:
     """Bytes for one sequence.
 
     bytes_per_token: of the generating stack, while every layer still grows. cross_bytes_per_encoder_token: computed
-    once from the source. constant_bytes: recurrent and convolution state. at_context: all of it once `context` tokens
-    are in; a layer whose mask bounds the past keeps a ring of that many. Counters of positions are left out.
+    once from the source. constant_bytes: recurrent and convolution state, keys and values of a source of fixed length.
+    at_context: all of it once `context` tokens are in; a layer whose mask bounds the past keeps a ring of that many.
+    Counters of positions are left out.
     """
 
     bytes_per_token: int
@@ -49,7 +50,7 @@ def count(found: tuple[Site, ...], env: Env, storage: Storage, can_step: bool) -
             each = state_bytes(state, single, storage) * site.runs
             if state.kind == "cache":
                 growing += each // state.every
-            elif state.kind == "cross":
+            elif state.kind == "cross" and any(isinstance(dim, str) for dim in state.shape[1:]):
                 cross += each
             else:
                 constant += state_bytes(state, one, storage) * site.runs

@@ -43,6 +43,17 @@ def test_sources() -> None:
     assert cache.at_context == 200 * 2 * 12 * 768 * 2
 
 
+def test_images_are_a_source_of_fixed_length() -> None:
+    """Keys and values of 64 latents in 8 of 32 layers are made once; a token pays for neither them nor the image."""
+    report = cost(named("idefics-9b"), context=100)
+    d, ff, vocab, layers, crossing = 4096, 11008, 32002, 32, 8
+    assert report.cache.bytes_per_token == layers * 2 * d * 2 and report.cache.cross_bytes_per_encoder_token == 0
+    assert report.cache.constant_bytes == crossing * 2 * 64 * d * 2
+    own = layers * (4 * d * d + 3 * d * ff) + crossing * (2 * d * d + 3 * d * ff) + d * vocab
+    assert report.flops.decode == 2 * own + layers * 4 * 100 * d + crossing * 4 * 64 * d
+    assert report.speed.decode_tokens_per_second and report.speed.prefill_tokens_per_second
+
+
 def test_constant_state() -> None:
     mamba = cost(named("mamba2-130m"), context=5000).cache
     inner, state, conv = 1536, 128, 3

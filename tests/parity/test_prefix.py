@@ -12,7 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from archspec.errors import InputError
 from archspec.spec import load_spec, resolve
 from compiler.cost.report import cost
-from compiler.cost.sites import sites, whole_prompt, why_no_step
+from compiler.cost.sites import sites, whole_prompt
+from compiler.ir.parts import why_no_step
 from compiler.ir.program import Program
 from compiler.lower.program import lower
 from tests.emit_onnx.exact import emitted as onnx_package
@@ -208,7 +209,7 @@ def test_cost_and_causality() -> None:
     """It generates; its prompt is not to be cut; what follows the prefix moves nothing before."""
     program, weights, inputs, _ = built("glm-130b")
     found = sites(program)
-    assert why_no_step(found) is None and whole_prompt(found)
+    assert why_no_step(program) is None and whole_prompt(found)
     report = cost(shrunk("glm-130b", TWO, SIZES), context=32, chunk=8)
     assert report.no_step is None and report.prefill_chunk == 32 and report.speed.decode_tokens_per_second
     changed = inputs["input_ids"].clone()

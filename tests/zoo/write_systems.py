@@ -12,10 +12,10 @@ from typing import Any
 from archspec import zoo
 from archspec.errors import InputError
 from compiler import pipeline
-from compiler.cost.sites import sites, why_no_step
 from compiler.emit.onnx.package import sketch
 from compiler.emit.onnx.target import Target
 from compiler.emit.torch import write_model
+from compiler.ir.parts import why_no_step
 from compiler.ir.program import Program
 from compiler.lower.program import lower
 from tests.zoo.compared import ROOT, comparison
@@ -53,7 +53,7 @@ def facts(name: str) -> Facts:
     program, lowers = _lowered(name)
     if program is None:
         return Facts(tuple(sorted(ops)), tuple(sorted(others - ops)), lowers, "", "", "")
-    ahead = why_no_step(sites(program))
+    ahead = why_no_step(program)
     return Facts(
         tuple(sorted(ops)), tuple(sorted(others - ops)), lowers, _tried(lambda: write_model(program)),
         _tried(lambda: sketch(program, Target())), f"no: {ahead}" if ahead else "yes",
