@@ -151,9 +151,8 @@ PARITY = {
         "performer-pytorch 1.1.4 PerformerLM", "tests/parity/test_performer.py::test_model_is_performers", "1e-4"
     ),
     "performer_causal": Comparison(
-        "performer-pytorch 1.1.4 FastAttention of each prefix alone",
-        "tests/parity/test_performer.py::test_causal_attention_is_performers", "1e-4",
-        "the attention; as published, over the whole sequence, too",
+        "performer-pytorch 1.1.4 PerformerLM, as published and with its attention on each prefix alone",
+        "tests/parity/test_performer.py::test_causal_model_is_performers", "1e-4",
     ),
     "stripedhyena": Comparison(
         "stripedhyena 0.2.2, its flash-attn replaced", "tests/parity/test_hyena.py::test_model_is_stripedhyena", "1e-4"
