@@ -39,7 +39,7 @@ test: check
 	$(PYTEST) -n 2 --dist loadgroup -m "not slow" tests
 
 test-all: check
-	$(PYTEST) tests
+	$(PYTEST) -n 2 --dist loadgroup tests
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/decode.py

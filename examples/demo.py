@@ -68,6 +68,7 @@ def main() -> None:
     step("Verify it", "verify", str(OUT / "torch"), "--weights", model)
     step("Compile without passes", "compile", model, "-o", str(OUT / "plain"), "--dtype", "fp32", "--passes", "none")
     step("Speed before and after the passes", "bench", str(OUT / "plain"), str(OUT / "torch"))
+    step("The same with layers compiled", "bench", str(OUT / "plain"), str(OUT / "torch"), "--compile")
     genai = ("--target", "onnx", "--runtime", "genai", "--dtype", "fp32")
     step("Compile to ONNX", "compile", model, "-o", str(OUT / "genai"), *genai)
     same_tokens()
