@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 from transformers import ReformerConfig, ReformerModelWithLMHead
 
 from tests.emit_torch.packages import spec
@@ -38,27 +39,48 @@ REFORMER: r.Table = {
 }
 
 
-@pytest.mark.parametrize(("length", "padded"), [(32, 0), (32, 3), (21, 0), (7, 0)])
+CASES = pytest.mark.parametrize(("length", "padded"), [(32, 0), (32, 3), (21, 0), (7, 0)])
+
+
+@CASES
 @torch.no_grad()
-def test_reformer_is_transformers(length: int, padded: int) -> None:
+def test_reformer_is_transformers(length: int, padded: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every row, in float64. The reference draws its rotations in the type of its vectors: here in float32."""
+    draw = torch.randn
+    monkeypatch.setattr(torch, "randn", lambda *shape, dtype=torch.float32, **how: draw(*shape, **how).to(dtype))
+    gap, real = gaps(length, padded, torch.float64)
+    assert float(gap[real].max()) < 1e-10
+
+
+@CASES
+@torch.no_grad()
+def test_rows_that_see_others_in_float32(length: int, padded: int) -> None:
+    """The first row, at times the second too, sees itself alone in every round, at a score of -1e5: the reference joins
+    rounds by exp(a - b) of such numbers, whose steps in float32 are 0.008; the meaning takes a softmax. In float64 all
+    rows agree (above)."""
+    gap, real = gaps(length, padded, torch.float32)
+    assert float(gap[:, :2].max()) < 0.008
+    assert float(gap[:, 2:][real[:, 2:]].max()) < 1e-4
+
+
+def gaps(length: int, padded: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Differences of all logits, and which rows are real."""
     config: Any = {
         "vocab_size": VOCAB, "hidden_size": 32, "feed_forward_size": 48, "attention_head_size": 8,
         "num_attention_heads": 4, "attn_layers": ["local", "lsh"], "axial_pos_shape": [4, 8],
         "axial_pos_embds_dim": [8, 24], "max_position_embeddings": 32, "is_decoder": True, "lsh_attn_chunk_length": 8,
         "local_attn_chunk_length": 8, "num_buckets": 4, "num_hashes": 2, "hash_seed": 7, "pad_token_id": 0,
     }  # fmt: skip
-    model = redraw(ReformerModelWithLMHead(ReformerConfig(**config)))
+    model = redraw(ReformerModelWithLMHead(ReformerConfig(**config))).to(dtype)
     sizes = {"vocab_size": VOCAB, "max_length": 32, "d_model": 32, "n_heads": 4, "d_head": 8, "d_ff": 48, "chunk": 8,
              "shape": [4, 8], "widths": [8, 24], "rounds": 2, "buckets": 4, "seed": 7, "block": 8}  # fmt: skip
     given = shrunk("reformer-enwik8", {"decoder": ["local", "lsh"]}, sizes)
     tokens, mask = ids(2, length), torch.ones(2, length, dtype=torch.long)
     mask[1, length - padded :] = 0
     inputs = {"input_ids": tokens, "attention_mask": mask}
-    gap = (found(given, model, REFORMER, inputs) - model(**inputs).logits).abs()
-    # The first row, at times the second too, sees itself alone in every round, at a score of -1e5: the reference joins
-    # rounds by exp(a - b) of such numbers in float32, whose steps there are 0.008; the meaning takes a softmax.
-    assert float(gap[:, :2].max()) < 0.008
-    assert float(gap[:, 2:][mask.bool()[:, 2:]].max()) < 1e-4
+    got, want = found(given, model, REFORMER, inputs), model(**inputs).logits
+    assert got.dtype == want.dtype == dtype
+    return (got - want).abs(), mask.bool()
 
 
 @pytest.mark.parametrize("rounds", [1, 3])
