@@ -66,10 +66,10 @@ def compare(
 
 
 def difference(got: Tensor, want: Tensor, keep: Tensor | None = None) -> Error:
-    """Of two tensors of one shape; `keep` (B, S) selects positions. A NaN or infinity on one side only is infinite."""
+    """Of two tensors of one shape; `keep` (B, S) or (B,) selects positions. A NaN or infinity on one side is infinite."""
     if got.shape != want.shape:
         return Error(float("inf"), float("inf"))
-    if keep is not None and want.dim() >= 2 and want.shape[:2] == keep.shape:
+    if keep is not None and want.shape[: keep.dim()] == keep.shape:
         got, want = got[keep], want[keep]
     got, want = got.double(), want.double()
     gap = torch.where(got == want, 0.0, (got - want).abs()).nan_to_num(float("inf"), float("inf"))
@@ -78,7 +78,11 @@ def difference(got: Tensor, want: Tensor, keep: Tensor | None = None) -> Error:
 
 
 def real_positions(program: Program, inputs: Mapping[str, Tensor]) -> Tensor | None:
-    """(B, S), True where the output is defined, from the output stack's attention mask if the caller gave one."""
+    """(B, S), True where the output is defined, from the output stack's attention mask if the caller gave one; (B,)
+    where a head reads the first position alone, be it padding."""
     lengths = {name: type_.shape for name, type_ in program.main.inputs.items() if name in inputs}
     name = next((n for n, shape in lengths.items() if shape == ("B", "T") and program.optional.get(n) == "ones"), None)
-    return None if name is None else inputs[name].bool()
+    if name is None:
+        return None
+    real, first = inputs[name].bool(), [n for n in program.main.nodes if n.op == "read_rows"]
+    return real[:, 0] if first and first[-1].attrs["rows"] == "first" else real

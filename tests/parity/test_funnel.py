@@ -184,7 +184,10 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
     "a mask between": (
         [KEEP, POOL, {"op": {**ATTEND["op"], "mask": "causal"}}], "the mask 'causal' between rows of different lengths"
     ),
-    "alibi": ([POOL, {"op": {"type": "attention", "n_heads": 2, "position": ["alibi"]}}], "'alibi' over pooled rows"),
+    "zeros": (
+        [POOL, {"op": {"type": "attention", "n_heads": 2, "extra_keys": [{"type": "zeros", "count": 1}]}}],
+        "zeros over pooled rows",
+    ),
 }  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from compiler.lower.context import Scope
+from compiler.lower.context import Poolings, Scope
 
 
 def lower(s: Scope, term: Any, q: str, k: str, home: str, at: str) -> tuple[str, str, list[tuple[str, str]]]:
@@ -12,7 +12,7 @@ def lower(s: Scope, term: Any, q: str, k: str, home: str, at: str) -> tuple[str,
 
 def side(s: Scope, term: Any, x: str, role: str, at: str) -> str:
     """The queries ("q") or the keys ("k") alone: (B, heads, S, D)."""
-    positions, fields = _positions(s, term, x), _fields(s, term, at)
+    positions, fields = _positions(s, term, x, s.own if role == "q" else s.theirs), _fields(s, term, at)
     if role in term.rotates:
         x = s.b.node("rope", x, positions, at=f"{at}.{role}", **fields)
     if term.decay_base is None:
@@ -26,12 +26,16 @@ def values(s: Scope, terms: Sequence[Any], v: str, at: str) -> str:
     """v (B, H, S, d_value) turned by those of an attention's terms that say so."""
     for i, term in enumerate(terms):
         if term.type == "rope" and "v" in term.rotates:
-            v = s.b.node("rope", v, _positions(s, term, v), at=f"{at}.v.turned_{i}", **_fields(s, term, at))
+            v = s.b.node("rope", v, _positions(s, term, v, s.theirs), at=f"{at}.v.turned_{i}", **_fields(s, term, at))
     return v
 
 
-def _positions(s: Scope, term: Any, x: str) -> str:
-    return s.capture("positions") if term.ids is None else s.capture_input(term.ids, ("B", s.type_of(x).shape[2]))
+def _positions(s: Scope, term: Any, x: str, poolings: Poolings) -> str:
+    return (
+        s.capture_of("positions", poolings)
+        if term.ids is None
+        else s.capture_input(term.ids, ("B", s.type_of(x).shape[2]))
+    )
 
 
 def _fields(s: Scope, term: Any, at: str) -> dict[str, Any]:

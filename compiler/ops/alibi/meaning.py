@@ -10,7 +10,7 @@ from compiler.ops.context import Context
 
 def run(inputs: list[Tensor], params: dict[str, Tensor], attrs: Attrs, ctx: Context) -> tuple[Tensor, ...]:
     mask = inputs[0].long()
-    place = ((mask.cumsum(1) - 1) * mask)[:, None, None, :]  # (B, 1, 1, T)
+    place = ((mask.cumsum(1) - 1) * mask)[:, None, None, :] * attrs.get("stride", 1)  # (B, 1, 1, T)
     slope = torch.tensor(slopes(attrs["heads"], attrs.get("max_bias", 8)), dtype=ctx.dtype)[:, None, None]
     if attrs.get("computed_in") == "bf16":
         return ((slope.bfloat16() * place.bfloat16()).to(ctx.dtype),)

@@ -2,7 +2,8 @@
 
 Slopes 2^(-max_bias·i/n) for a power of two n; otherwise those of the next lower power, then every second one of the
 next higher (the paper's code; BLOOM's build_alibi_tensor). `computed_in` rounds slopes, positions and product to a
-narrower type (Falcon builds it in bfloat16).
+narrower type (Falcon builds it in bfloat16). stride: keys are pooled rows, each of which stands for so many; a second
+input are the keys then (B, G, T, D), of which only the length is read.
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,8 @@ from compiler.ops.base import REQUIRED, Attrs, Op
 class Alibi(Op):
     name = "alibi"
     saves = ()
-    fields = {"heads": REQUIRED, "max_bias": 8, "computed_in": None}
+    fields = {"heads": REQUIRED, "max_bias": 8, "computed_in": None, "stride": 1}
+    n_inputs = (1, 2)
 
     def infer(self, inputs: Sequence[TensorType], attrs: Attrs) -> tuple[TensorType, ...]:
         b, t = inputs[0].shape

@@ -6,7 +6,7 @@ from compiler.emit.onnx.writer import Writer, key_of
 from compiler.ir.graph import Node
 from compiler.ops.alibi.shape import slopes
 
-FIELDS = ("heads", "max_bias", "computed_in")
+FIELDS = ("heads", "max_bias", "computed_in", "stride")
 
 
 def write(w: Writer, node: Node) -> str:
@@ -19,6 +19,8 @@ def _bias(m: Writer, node: Node, mask: str) -> str:
     if narrow not in (None, "fp32", "bf16"):
         m.refuse(f"computed_in {narrow!r}")
     counts = m.op("Mul", m.op("Sub", m.op("CumSum", mask, m.whole(1)), m.whole(1)), mask)
+    if (stride := node.attrs.get("stride", 1)) != 1:
+        counts = m.op("Mul", counts, m.whole(stride))
     place = m.op("Unsqueeze", m.cast(counts, "fp32"), m.ints(1, 2))  # (B, 1, 1, T)
     slope = np.array(slopes(node.attrs["heads"], node.attrs.get("max_bias", 8)), np.float32)[:, None, None]
     rates = m.single(slope)

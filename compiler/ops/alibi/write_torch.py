@@ -1,4 +1,4 @@
-"""`alibi` in PyTorch: one bias for all layers."""
+"""`alibi` in PyTorch: one bias for all layers, but over pooled rows."""
 
 from compiler.emit.torch.writer import Writer
 from compiler.ir.graph import Node
@@ -10,6 +10,10 @@ def write(w: Writer, node: Node) -> None:
     w.helper("alibi")
     numbers = w.buffer("slopes", repr(slopes(node.attrs["heads"], w.attr(node, "max_bias"))))
     rounded = ", rounded=torch.bfloat16" if w.attr(node, "computed_in") == "bf16" else ""
+    if len(node.inputs) > 1:  # pooled rows, which are as many as no stream is
+        keys, rates = w.read(node, 1), w.once("slopes", f"self.{numbers}")
+        w.set(node, f"alibi({rates}, {w.read(node, 0)}, {keys}[:, 0]{rounded}, stride={w.attr(node, 'stride')})")
+        return
     if w.steps:
         span = span_of(w, node)
         name = w.once("alibi_bias", f"alibi(self.{numbers}, {span}.real, {{0}}, {span}.j{rounded})", w.stream)

@@ -9,7 +9,7 @@ from compiler.lower.find import find
 from compiler.lower.masks import lowered, marked_rows, mask_inputs
 from compiler.lower.pointwise import activation, learned_gate, linear, norm, projected_gate
 from compiler.lower.position import rope
-from compiler.masks.facts import by_inputs, cache_limit, input_names, looks_ahead
+from compiler.masks.facts import by_inputs, cache_limit, looks_ahead
 
 ALL = frozenset("qkv")
 
@@ -182,17 +182,17 @@ def _reach(s: Scope, op: Any, mask: Any) -> int | None:
 
 
 def _check_pooled(s: Scope, op: Any, mask: Any, at: str) -> None:
-    """Pooled rows have places, padding and segments of their own; refuse what asks for more."""
+    """Pooled rows have places, padding, marks and segments of their own; refuse what asks for more."""
     if not (s.own or s.theirs):
         return
-    placed = any(keys.type in ("compressed_past", "zeros") for keys in op.extra_keys)
-    if op.key_map or op.own_projections or placed or input_names(mask):
-        s.refuse("a key map, own projections, compressed keys, zeros or masks that read inputs over pooled rows", at)
-    if s.own != s.theirs and mask["type"] != "full":
+    if any(keys.type in ("compressed_past", "zeros") for keys in op.extra_keys):
+        s.refuse("compressed keys or zeros over pooled rows", at)
+    if s.own == s.theirs:
+        return
+    if mask["type"] != "full":
         s.refuse(f"the mask {mask['type']!r} between rows of different lengths", at)
-    known = ("relative_vectors", "relative_segments", *(["rope"] if s.own == s.theirs else []))
-    if term := next((t.type for t in op.position if t.type not in known), None):
-        s.refuse(f"position {term!r} over pooled rows", at)
+    if any(term.type == "bias_where" for term in op.position):
+        s.refuse("a bias by a mask between rows of different lengths", at)
 
 
 def _project(s: Scope, x: str, heads: int, width: int, role: str, op: Any, home: str, at: str) -> str:

@@ -46,7 +46,9 @@ def write(w: Writer, node: Node) -> str:
         k, v, hidden, biases = joined(w, (q_type, k_type, v_type), k, v, seen, biases, extras(w, node), sink)
     y = attend(w, q, k, v, seen, biases, attrs["scale"], attrs.get("softcap"), groups, hidden)
     full = attrs["mask"]["type"] == "full" or attrs.get("empty_rows") == "all"
-    if not biases or hidden or full or (not attrs.get("cross") and shows_itself(attrs["mask"])):
+    # A row that sees itself is empty at padding only, which nobody reads, unless real rows were pooled with padding.
+    own = not attrs.get("cross") and shows_itself(attrs["mask"]) and str(q_type.shape[2]).isidentifier()
+    if not biases or hidden or full or own:
         return y
     # Scores with biases are hidden by numbers, among which a row that sees nothing finds a mean of all.
     some = _some(w, seen) if seen.startswith(LOCAL) else w.shared(key_of("seen by", seen), lambda m: _some(m, seen))

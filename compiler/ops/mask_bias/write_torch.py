@@ -12,11 +12,16 @@ def write(w: Writer, node: Node) -> None:
     mask, add = node.attrs["mask"], repr(node.attrs["add"])
     named = dict(zip(w.attr(node, "mask_inputs"), node.inputs[2:], strict=True))
     w.helper("bias_where")
-    if any(user.attrs.get("cross") for user in w.graph.users(node.outputs[0])):
+    pooled = w.type(node.inputs[0]).shape[2] != w.type(w.stream).shape[1]
+    cross = any(user.attrs.get("cross") for user in w.graph.users(node.outputs[0]))
+    if pooled or cross:
         w.helper("slots_between", HELPERS)
-        q, k = w.read(node, 0), w.hold(node, 1)
-        marked = rule_function(w, "marked", mask, "j.shape[1]", named)
-        given = ", ".join((f"*slots_between({q}, {k})", *map(w.variable, named.values())))
+        q, i, j = w.read(node, 0), w.local("i"), w.local("j")
+        k = w.hold(node, 1) if cross else w.read(node, 1)
+        w.line(f"{i}, {j} = slots_between({q}, {k})", "(S, 1), (1, K)")
+        drawn = {atom(a): block_atom(w, a, ("", ""), (i, j, "None")) for a in atoms(mask)}
+        marked = rule_function(w, "marked", mask, "j.shape[1]", [*named, *drawn])
+        given = ", ".join((i, j, *map(w.variable, named.values()), *drawn.values()))
         w.set(node, f"bias_where({marked}({given}), {add}, {q})")
         return
     i, j, total = slots(w, node)

@@ -31,5 +31,9 @@ def bucket(distance: Attrs, offset: Tensor) -> Tensor:
 
 def run(inputs: list[Tensor], params: dict[str, Tensor], attrs: Attrs, ctx: Context) -> tuple[Tensor, ...]:
     new, total = inputs[0].shape[2], inputs[1].shape[2]
-    offset = torch.arange(total)[None, :] - torch.arange(total - new, total)[:, None]
+    i, j = torch.arange(total - new, total), torch.arange(total)
+    if attrs.get("spacing"):
+        (q_stride, q_first), (k_stride, k_first) = attrs["spacing"]
+        i, j = q_first + q_stride * torch.arange(new), k_first + k_stride * j
+    offset = j[None, :] - i[:, None]
     return (params["weight"][bucket(attrs["distance"], offset)].permute(2, 0, 1)[None],)

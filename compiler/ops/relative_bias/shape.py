@@ -2,6 +2,7 @@
 
 distance: log_buckets {buckets, max, sides}: half exact, half logarithmic up to `max`; two sides split the buckets by
 sign. exact {max}: clipped to ±max. clip {left, right}. Bucketing follows transformers' _relative_position_bucket.
+spacing: [stride, first] of queries and of keys, where row n stands at first + stride·n (pooled rows).
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ class RelativeBias(Op):
     name = "relative_bias"
     kind = "table"
     saves = ()
-    fields = {"heads": REQUIRED, "distance": REQUIRED}
+    fields = {"heads": REQUIRED, "distance": REQUIRED, "spacing": None}
     n_inputs = (2, 2)  # q (B, H, S, D), k (B, G, T, D): only their lengths are read
 
     def infer(self, inputs: Sequence[TensorType], attrs: Attrs) -> tuple[TensorType, ...]:

@@ -10,11 +10,13 @@ from compiler.emit.onnx.writer import Writer, key_of
 from compiler.ir.graph import Node
 from compiler.ir.types import Dim
 
-FIELDS = ("heads", "distance")
+Spacing = list[list[int]] | None
+FIELDS = ("heads", "distance", "spacing")
 
 
 def write(w: Writer, node: Node) -> str:
-    rows = pair_rows(w, dict(node.attrs["distance"]), w.types[0].shape[2], w.key_length(w.types[1]))
+    lengths, spacing = (w.types[0].shape[2], w.key_length(w.types[1])), node.attrs.get("spacing")
+    rows = pair_rows(w, dict(node.attrs["distance"]), *lengths, spacing)
 
     def bias(by: Writer) -> str:
         looked_up = by.op("Gather", by.param("weight"), rows, axis=0)  # (S, T, H)
@@ -25,20 +27,29 @@ def write(w: Writer, node: Node) -> str:
     return bias(w) if table.startswith("{") else w.shared(key_of("relative_bias", table, rows), bias)
 
 
-def pair_rows(w: Writer, distance: dict[str, Any], new: Dim, total: Dim) -> str:
-    """Table row of each pair (S, T), worked out once for all layers."""
+def pair_rows(w: Writer, distance: dict[str, Any], new: Dim, total: Dim, spacing: Spacing = None) -> str:
+    """Table row of each pair (S, T), worked out once for all layers. spacing: [stride, first] of queries and of keys,
+    where these are pooled rows."""
     longest = w.max_length
     if not longest:
         w.refuse("a table of distances needs the spec's max_length")
-    return w.shared(key_of("distance", distance, [new, total]), lambda m: _rows(m, distance, new, total, longest))
+    key = key_of("distance", distance, [new, total], spacing)
+    return w.shared(key, lambda m: _rows(m, distance, new, total, longest, spacing))
 
 
-def _rows(m: Writer, distance: dict[str, Any], new: Dim, total: Dim, longest: int) -> str:
+def _rows(m: Writer, distance: dict[str, Any], new: Dim, total: Dim, longest: int, spacing: Spacing) -> str:
     """Table row of each pair (S, T): bucket(j - i)."""
+    longest += 2 * max(stride for stride, _ in spacing) if spacing else 0  # the last group may be short
     table = m.sheet.constant(buckets(distance, np.arange(1 - longest, longest)))
     end, zero, one = m.scalar(m.length(total)), m.whole(0), m.whole(1)
     i = m.op("Range", m.op("Sub", end, m.scalar(m.length(new))), end, one)
     j = m.op("Range", zero, end, one)
+    if spacing:
+        count = m.op("Range", zero, m.scalar(m.length(new)), one), j
+        i, j = (
+            m.op("Add", m.op("Mul", rows, m.whole(stride)), m.whole(first))
+            for rows, (stride, first) in zip(count, spacing, strict=True)
+        )
     offset = m.op("Sub", m.op("Unsqueeze", j, m.ints(0)), m.op("Unsqueeze", i, m.ints(1)))
     return m.op("Gather", table, m.op("Add", offset, m.whole(longest - 1)), axis=0)
 

@@ -11,7 +11,12 @@ HELPERS = "compiler.ops.relative_bias.torch_helpers"
 
 
 def write(w: Writer, node: Node) -> None:
-    rows = table_rows(w, node, node.attrs["distance"])
+    if spacing := w.attr(node, "spacing"):  # rows that are as many as no stream is
+        w.helper("spaced_offsets", HELPERS)
+        offset = f"spaced_offsets({w.read(node, 0)}, {w.read(node, 1)}, {spacing})"
+        w.line(f"{(rows := w.local('buckets'))} = {row_of(w, node.attrs['distance'], offset)}")
+    else:
+        rows = table_rows(w, node, node.attrs["distance"])
     w.set(node, f"F.embedding({rows}, {w.param(node, 'weight')}).permute(2, 0, 1)[None]")
 
 

@@ -22,16 +22,17 @@ FIELDS = ("vectors", "terms", "width", "far", "spacing", "skip_first", "projecte
 
 def write(w: Writer, node: Node) -> str:
     vectors, terms = node.attrs["vectors"], node.attrs["terms"]
-    moved, far = len(node.inputs) > 2 or node.attrs.get("spacing"), node.attrs.get("far")
+    moved, far, spacing = len(node.inputs) > 2, node.attrs.get("far"), node.attrs.get("spacing")
     if vectors["type"] == "table" and not far and (moved or not w.max_length):
-        w.refuse("a table of distances between given positions or pooled rows, or without the spec's max_length")
+        w.refuse("a table of distances between given positions, or without the spec's max_length")
     if "k_r" in terms and w.sheet.stepping:
         w.refuse("scores of keys with vectors by distance in a model that steps")
     q, k = w.inputs[:2]
     heads, groups = int(w.types[0].shape[1]), int(w.types[1].shape[1])
     new, total = w.types[0].shape[2], w.key_length(w.types[1])
     if vectors["type"] == "table":
-        place = _rows(w, dict(node.attrs), new, total) if far else pair_rows(w, dict(vectors["distance"]), new, total)
+        distance = dict(vectors["distance"])
+        place = _rows(w, dict(node.attrs), new, total) if far else pair_rows(w, distance, new, total, spacing)
         found = w.param("table")
         if norm := vectors.get("norm"):
             own = {role.removeprefix("norm."): w.param(role) for role in node.params if role.startswith("norm.")}
