@@ -1,4 +1,4 @@
-"""GShard's and ST-MoE's mixtures and GLaM's composition against fixtures, in every form; `make_mixtures.py` made them.
+"""GShard's and ST-MoE's mixtures, and these two and GLaM whole, in every form; `make_mixtures.py` made the fixtures.
 
 Places in experts depend on all tokens, so none of these steps. The references' counts are those of their parameters.
 """
@@ -15,10 +15,10 @@ from archspec.spec import Resolved, load_spec, resolve
 from compiler.cost.report import cost
 from compiler.lower.program import lower
 from tests.parity.targets import Frozen, everywhere, frozen, meaning
+from tests.parity.test_transformer_base import TABLE as TORCH
+from tests.zoo import renaming_pairs as p
 from tests.zoo.renaming import L, Stored, Table, Target, renamed
 from tests.zoo.shrink import resized, shrunk
-
-RMS = {"type": "rms", "eps": 0}  # torch's normalize has an eps of its own, 1e-12 on the length
 
 
 def mixture(name: str, **sizes: Any) -> dict[str, Any]:
@@ -41,56 +41,42 @@ def turned(name: str) -> Target:
     return lambda stored, match: stored[match.expand(name)].mT
 
 
-def of_experts(name: str, half: int | None = None) -> Target:
-    """The experts' tensors one after the other; half: the first or the second part of each."""
+def gshard(ours: str, theirs: str) -> Table:
+    return {
+        ours + r"router\.weight": turned(f"{theirs}gate.w_gating"),
+        ours + r"experts\.up\.weight": turned(f"{theirs}experts.w1"),
+        ours + r"experts\.down\.weight": turned(f"{theirs}experts.w2"),
+    }
+
+
+def taken(name: str, half: int | None = None) -> Target:
+    """A stored tensor, or where the name counts experts all of theirs; half: the first or the second part of each."""
 
     def target(stored: Stored, match: re.Match[str]) -> torch.Tensor:
-        parts = [stored[match.expand(name) % e] for e in range(4)]
-        return torch.stack(parts if half is None else [x.chunk(2)[half] for x in parts])
+        path = match.expand(name)
+        parts = [stored[path % e] for e in range(4)] if "%d" in path else [stored[path]]
+        parts = parts if half is None else [x.chunk(2)[half] for x in parts]
+        return torch.stack(parts) if "%d" in path else parts[0]
 
     return target
 
 
-def halves(name: str, which: int) -> Target:
-    return lambda stored, match: stored[match.expand(name)].chunk(2)[which]
-
-
-GSHARD: Table = {
-    L + r"moe\.router\.weight": turned("gate.w_gating"),
-    L + r"moe\.experts\.up\.weight": turned("experts.w1"),
-    L + r"moe\.experts\.down\.weight": turned("experts.w2"),
-}
-# The first linear layer gives up and gate, in this order.
-ST_MOE: Table = {
-    L + r"moe\.router\.weight": "gate.to_gates.weight",
-    L + r"moe\.experts\.up\.(weight|bias)": of_experts(r"experts.experts.%d.net.0.\2", 0),
-    L + r"moe\.experts\.gate\.(weight|bias)": of_experts(r"experts.experts.%d.net.0.\2", 1),
-    L + r"moe\.experts\.inner_norm\.weight": of_experts("experts.experts.%d.net.1.mult_bias"),
-    L + r"moe\.experts\.down\.(weight|bias)": of_experts(r"experts.experts.%d.net.2.\2"),
-}
-
-
-def dense(ours: str, theirs: str) -> Table:
-    """A gated feed-forward layer behind a norm, `theirs` being the norm's place in a row of modules."""
+def gated(ours: str, theirs: str) -> Table:
+    """That package's gated layer, whose first linear layer gives up and gate, in this order."""
+    kind = r"\.(?P<kind>weight|bias)"
     return {
-        L + rf"{ours}\.pre_norm\.weight": f"{theirs}.0.gamma",
-        L + rf"{ours}\.up\.(weight|bias)": halves(rf"{theirs}.1.\2", 0),
-        L + rf"{ours}\.gate\.(weight|bias)": halves(rf"{theirs}.1.\2", 1),
-        L + rf"{ours}\.inner_norm\.weight": f"{theirs}.2.mult_bias",
-        L + rf"{ours}\.down\.(weight|bias)": rf"{theirs}.3.\2",
+        ours + "up" + kind: taken(rf"{theirs}0.\g<kind>", 0),
+        ours + "gate" + kind: taken(rf"{theirs}0.\g<kind>", 1),
+        ours + r"inner_norm\.weight": taken(f"{theirs}1.mult_bias"),
+        ours + "down" + kind: taken(rf"{theirs}2.\g<kind>"),
     }
 
 
-BLOCK: Table = {
-    **dense("gated_mlp", "ff_before.net"), **dense("gated_mlp_2", "ff_after.net"),
-    L + r"moe\.pre_norm\.weight": "moe_prenorm.gamma",
-    **{path: of_experts(f"moe.experts.experts.%d.net.{n}", half) for path, n, half in (
-        (L + r"moe\.experts\.inner_norm\.weight", "1.mult_bias", None),
-        (L + r"moe\.experts\.up\.(weight|bias)", r"0.\2", 0), (L + r"moe\.experts\.gate\.(weight|bias)", r"0.\2", 1),
-        (L + r"moe\.experts\.down\.(weight|bias)", r"2.\2", None),
-    )},
-    L + r"moe\.router\.weight": "moe.gate.to_gates.weight",
-}  # fmt: skip
+def st_moe(ours: str, theirs: str) -> Table:
+    return {
+        ours + r"router\.weight": f"{theirs}gate.to_gates.weight",
+        **gated(ours + r"experts\.", f"{theirs}experts.experts.%d.net."),
+    }
 
 
 def every_other(name: str, mirrored: bool = False) -> Target:
@@ -119,7 +105,8 @@ def same_everywhere(spec: Resolved, given: Frozen, table: Table, folder: Path) -
     program = lower(spec)
     weights = {path: x.contiguous() for path, x in renamed(program.parameter_paths(), given.weights, table).items()}
     (expected,) = given.outputs.values()
-    everywhere(program, weights, given.inputs, expected, folder, steps=False)
+    inputs = {name: given.inputs[name] for name in program.main.inputs if name in given.inputs}  # in their order
+    everywhere(program, weights, inputs, expected, folder, steps=False)
     counted = cost(spec).parameters
     assert counted.total == counted.stored == sum(x.numel() for x in given.weights.values())
     # Of four experts a token uses the chosen ones.
@@ -138,37 +125,63 @@ def spec_with_room(spec: Resolved) -> Resolved:
 @pytest.mark.parametrize(("name", "factor"), [("roomy", 2), ("tight", 0.9)])
 def test_gshard(name: str, factor: float, tmp_path: Path) -> None:
     spec = module({"op": mixture("gshard-600b", factor=factor), "residual": "replace"})
-    same_everywhere(spec, frozen(f"gshard_{name}"), GSHARD, tmp_path)
-
-
-def st_moe(top_k: int, factor: float) -> dict[str, Any]:
-    """That package's experts have biases, and GELU by the error function."""
-    return mixture(
-        "st-moe-l", top_k=top_k, factor=factor, d_ff=42, expert={
-            "type": "gated_mlp", "d_ff": 42, "activation": "gelu", "inner_norm": "gain", "bias": ["up", "gate", "down"]
-        },
-    )  # fmt: skip
+    same_everywhere(spec, frozen(f"gshard_{name}"), gshard(L + r"moe\.", ""), tmp_path)
 
 
 @pytest.mark.parametrize(("name", "top_k", "factor"), [("roomy", 2, 2), ("tight", 3, 0.9)])
 def test_st_moe(name: str, top_k: int, factor: float, tmp_path: Path) -> None:
-    spec = module({"op": st_moe(top_k, factor), "residual": "replace"})
-    same_everywhere(spec, frozen(f"st_moe_{name}"), ST_MOE, tmp_path)
+    """That package's experts have biases, and GELU by the error function."""
+    expert = {
+        "type": "gated_mlp", "d_ff": 42, "activation": "gelu", "inner_norm": "gain", "bias": ["up", "gate", "down"]
+    }  # fmt: skip
+    op = mixture("st-moe-l", top_k=top_k, factor=factor, d_ff=42, expert=expert)
+    same_everywhere(
+        module({"op": op, "residual": "replace"}), frozen(f"st_moe_{name}"), st_moe(L + r"moe\.", ""), tmp_path
+    )
 
 
-def test_st_moe_between_dense_layers(tmp_path: Path) -> None:
-    op = st_moe(2, 0.9)
-    steps = ({"pre_norm": RMS, "op": op["expert"]}, {"pre_norm": RMS, "op": op}, {"pre_norm": RMS, "op": op["expert"]})
-    same_everywhere(module(*steps), frozen("st_moe_block"), BLOCK, tmp_path)
+SIZES = {
+    "vocab_size": 53, "max_length": 32, "d_model": 16, "n_heads": 4, "d_head": 6, "d_ff": 24, "n_experts": 4,
+    "factor": 0.9, "buckets": 8, "max": 10,
+}  # fmt: skip
 
 
 def test_glam(tmp_path: Path) -> None:
-    sizes = {
-        "vocab_size": 53, "max_length": 32, "d_model": 16, "n_heads": 4, "d_head": 6, "d_ff": 24, "n_experts": 4,
-        "factor": 0.9, "buckets": 8, "max": 10,
-    }  # fmt: skip
-    spec = shrunk("glam-64b-64e", {"decoder": [{"repeat": 2, "of": ["sparse", "dense"]}]}, sizes)
+    spec = shrunk("glam-64b-64e", {"decoder": [{"repeat": 2, "of": ["sparse", "dense"]}]}, SIZES)
     same_everywhere(spec, frozen("glam"), GLAM, tmp_path)
+
+
+def of_both(layers: list[Any]) -> dict[str, list[Any]]:
+    return {"encoder": layers, "decoder": layers}
+
+
+GSHARD: Table = {
+    p.S + r"attention\.([qkvo])\.weight": r"core.\1.layers.\2.self_attn.\3.weight",
+    p.S + r"attention_2\.([qkvo])\.weight": r"core.\1.layers.\2.multihead_attn.\3.weight",
+    **gshard(p.S + r"moe\.", r"core.\1.layers.\2.linear1.mixture."),
+    **{path.replace("mlp", "(?:mlp|moe)"): target for path, target in TORCH.items()},
+}
+
+
+def test_gshard_model(tmp_path: Path) -> None:
+    """torch's Transformer with the mixture in every other layer."""
+    spec = shrunk("gshard-600b", of_both([{"repeat": 2, "of": ["main", "sparse"]}]), SIZES)
+    same_everywhere(spec, frozen("gshard"), GSHARD, tmp_path)
+
+
+ST_MOE: Table = {path: to for path, to in p.T5.items() if "DenseReluDense" not in str(to)}
+for stack, last in (("encoder", 1), ("decoder", 2)):  # the feed-forward part is the last of a layer
+    ours, theirs = rf"({stack})\.(\d+)\.", rf"\1.block.\2.layer.{last}."
+    ST_MOE |= gated(ours + r"gated_mlp\.", theirs + "DenseReluDense.net.")
+    ST_MOE |= st_moe(ours + r"moe\.", theirs + "DenseReluDense.mixture.")
+    ST_MOE[ours + r"moe\.pre_norm\.weight"] = theirs + "layer_norm.weight"
+
+
+def test_st_moe_model(tmp_path: Path) -> None:
+    """T5 with the mixture in every fourth layer, and the package's gated layer in the others."""
+    layers = [{"repeat": 1, "of": ["main", "main", "main", "sparse"]}, "main"]
+    spec = shrunk("st-moe-32b", of_both(layers), SIZES | {"d_ff": 21})
+    same_everywhere(spec, frozen("st_moe"), ST_MOE, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from archspec.spec import Resolved
 from compiler.cost.report import cost
 from compiler.lower.program import lower
+from tests.parity.frozen.drawing import sinusoids
 from tests.parity.models import VOCAB, ids, redraw
 from tests.parity.targets import everywhere
 from tests.zoo.renaming import Table, part, renamed
@@ -51,9 +52,7 @@ class Translator(nn.Module):
                     nn.init.zeros_(weight)
 
     def placed(self, table: nn.Embedding, tokens: Tensor) -> Tensor:
-        rate = 10000.0 ** (-torch.arange(0, WIDTH, 2) / WIDTH)
-        angle = torch.arange(tokens.shape[1])[:, None] * rate
-        return table(tokens) * math.sqrt(WIDTH) + torch.stack([angle.sin(), angle.cos()], -1).flatten(1)
+        return table(tokens) * math.sqrt(WIDTH) + sinusoids(tokens.shape[1], WIDTH)
 
     def forward(self, source: Tensor, target: Tensor, real: Tensor, real_target: Tensor) -> Tensor:
         later = torch.ones(target.shape[1], target.shape[1], dtype=torch.bool).triu(1)

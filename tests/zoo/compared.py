@@ -66,11 +66,12 @@ PARITY = {
         "its mixture, which is wrong there, replaced by a dense one of the published router",
     ),
     "gshard_moe": Comparison(
-        "mixture-of-experts 0.2.3", "tests/parity/test_frozen_mixtures.py::test_gshard", "1e-4", "the mixture"
+        "torch.nn.Transformer's layers and mixture-of-experts 0.2.3",
+        "tests/parity/test_frozen_mixtures.py::test_gshard_model", "1e-4",
     ),
     "st_moe": Comparison(
-        "st-moe-pytorch 0.1.8", "tests/parity/test_frozen_mixtures.py::test_st_moe_between_dense_layers", "1e-4",
-        "the mixture and the dense layers beside it",
+        "T5 with the mixture and the gated layers of st-moe-pytorch 0.1.8 without biases",
+        "tests/parity/test_frozen_mixtures.py::test_st_moe_model", "1e-4",
     ),
     "glam": Comparison(
         "T5's attention and mixture-of-experts 0.2.3",

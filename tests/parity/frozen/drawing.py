@@ -31,6 +31,12 @@ def ids(vocabulary: int, *shape: int) -> Tensor:
     return torch.randint(5, vocabulary, shape, generator=torch.Generator().manual_seed(0))
 
 
+def sinusoids(length: int, width: int) -> Tensor:
+    """Of positions 0, 1, ...; sine and cosine in turns."""
+    angle = torch.arange(length)[:, None] * 10000.0 ** (-torch.arange(0, width, 2) / width)
+    return torch.stack([angle.sin(), angle.cos()], -1).flatten(1)
+
+
 @torch.no_grad()
 def redraw(model: nn.Module) -> nn.Module:
     """Every parameter drawn anew, so that gains are not 1 and biases not 0."""
