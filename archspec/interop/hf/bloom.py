@@ -7,9 +7,10 @@ model and its GELU the tanh one (`BloomGelu`); neither is a field.
 from dataclasses import dataclass
 from typing import Any
 
+from archspec.interop.hf import vocabulary
 from archspec.interop.hf.config import Config
 from archspec.interop.hf.family import CannotSay, Family, HeadKind
-from archspec.interop.hf.fused import qkv
+from archspec.interop.hf.fused import qkv_of_roles
 from archspec.interop.hf.layout import entries
 from archspec.interop.hf.reading import expect, is_tied, operator
 from archspec.interop.recipe import Recipe, Stored
@@ -63,7 +64,7 @@ def to_spec(config: Config, head: HeadKind) -> dict[str, Any]:
         "position": ["alibi"],
     }
     mlp = {"type": "mlp", "d_ff": 4 * m.d_model, "activation": "gelu_tanh", "bias": ["up", "down"]}
-    shared = {"weights": "/vocab"} if m.tied and head == "tokens" else {}
+    shared = vocabulary.shared(m.tied, head)
     out: dict[str, Any] = {
         "vocab_size": m.vocab_size,
         **({} if m.max_length is None else {"max_length": m.max_length}),
@@ -94,26 +95,19 @@ def tensors(config: Config, head: HeadKind) -> TensorMap:
     templates: dict[str, Recipe] = {
         f"{ours}.{path}.{role}": Stored(f"{layer}.{name}.{role}") for path, name in parts.items() for role in BOTH
     }
-    for role, d_in in (("weight", m.d_model), ("bias", None)):
-        fused = f"{layer}.self_attention.query_key_value.{role}"
-        joined = qkv(fused, groups=m.n_heads, per_group=1, d_head=m.d_model // m.n_heads, d_in=d_in)
-        templates |= {f"{ours}.attention.{part}.{role}": recipe for part, recipe in joined.items()}
-    tied = m.tied and head == "tokens"
-    embedding = Stored("transformer.word_embeddings.weight")
-    recipes: dict[str, Recipe] = {
-        "vocab.weight" if tied else f"{STACK}.text.tokens.weight": embedding,
+    templates |= qkv_of_roles(
+        f"{ours}.attention", f"{layer}.self_attention.query_key_value", {"weight": m.d_model, "bias": None},
+        groups=m.n_heads, per_group=1, d_head=m.d_model // m.n_heads,
+    )  # fmt: skip
+    between: dict[str, Recipe] = {
         **{f"{STACK}.text.then.0.{role}": Stored(f"transformer.word_embeddings_layernorm.{role}") for role in BOTH},
         **per_layer(m.n_layers, templates),
         **{f"{STACK}.final_norm.{role}": Stored(f"transformer.ln_f.{role}") for role in BOTH},
     }
-    if head == "tokens" and not tied:
-        recipes["head.logits.weight"] = Stored("lm_head.weight")
-    return TensorMap(
-        recipes,
-        prefix="transformer.",
-        unread=() if head == "tokens" else ("lm_head.weight",),
-        copies={"lm_head.weight": embedding.name} if tied else {},
-    )
+    return vocabulary.with_ends(
+        between, tied=m.tied, head=head, stack=STACK, embedding="transformer.word_embeddings.weight",
+        logits="lm_head.weight", prefix="transformer.",
+    )  # fmt: skip
 
 
 def to_config(resolved: Resolved) -> dict[str, Any]:

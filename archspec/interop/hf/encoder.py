@@ -6,6 +6,7 @@ Structure and tensor names follow transformers 5.23 `models/bert/modeling_bert.p
 from dataclasses import dataclass
 from typing import Any
 
+from archspec.interop.hf import vocabulary
 from archspec.interop.hf.activations import ACTIVATIONS
 from archspec.interop.hf.config import Config
 from archspec.interop.hf.family import CannotSay, HeadKind
@@ -106,7 +107,7 @@ def spec(m: Encoder, head: HeadKind) -> dict[str, Any]:
     if m.causal:
         attention["mask"] = "causal"
     mlp = {"type": "mlp", "d_ff": m.d_ff, "activation": m.activation, "bias": ["up", "down"]}
-    shared = {"weights": "/vocab"} if m.tied and head == "tokens" else {}
+    shared = vocabulary.shared(m.tied, head)
     learned: dict[str, Any] = {"type": "learned", "size": m.rows}
     entrance: dict[str, Any] = {}
     if m.pad_id is not None:

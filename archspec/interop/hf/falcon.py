@@ -8,17 +8,18 @@ Defaults and layouts: transformers 5.23 `models/falcon/configuration_falcon.py` 
 from dataclasses import dataclass
 from typing import Any
 
+from archspec.interop.hf import vocabulary
 from archspec.interop.hf.activations import ACTIVATIONS
 from archspec.interop.hf.config import Config
 from archspec.interop.hf.family import CannotSay, Family, HeadKind
-from archspec.interop.hf.fused import qkv
+from archspec.interop.hf.fused import qkv_of_roles
 from archspec.interop.hf.layout import entries
-from archspec.interop.hf.reading import expect, is_tied, operator, spelling
+from archspec.interop.hf.reading import attention_and_mlp, expect, is_tied, spelling
 from archspec.interop.hf.rope import read_rope, write_rope
 from archspec.interop.recipe import Recipe, Stored
 from archspec.interop.tensor_map import TensorMap, per_layer
 from archspec.spec import Resolved
-from archspec.spec.types import Alibi, Attention, LayerNorm, Mlp, Parallel, Rope
+from archspec.spec.types import Alibi, LayerNorm, Rope
 
 STACK = "decoder"
 BOTH = ("weight", "bias")
@@ -111,7 +112,7 @@ def to_spec(config: Config, head: HeadKind) -> dict[str, Any]:
         block = [{"parallel": [{"op": attention}, {"op": mlp}], "pre_norm": norm}]
     elif m.norms == 2:
         block = [{"parallel": block}]
-    shared = {"weights": "/vocab"} if m.tied and head == "tokens" else {}
+    shared = vocabulary.shared(m.tied, head)
     out: dict[str, Any] = {
         "vocab_size": m.vocab_size,
         "max_length": m.max_length,
@@ -144,40 +145,27 @@ def tensors(config: Config, head: HeadKind) -> TensorMap:
     layer, ours = "transformer.h.{}", f"{STACK}.{{}}"
     dense = {"attention.o": "self_attention.dense", "mlp.up": "mlp.dense_h_to_4h", "mlp.down": "mlp.dense_4h_to_h"}
     widths = {"weight": m.d_model, "bias": None} if m.bias else {"weight": m.d_model}
-    templates: dict[str, Recipe] = {}
-    for role, d_in in widths.items():
-        fused = f"{layer}.self_attention.query_key_value.{role}"
-        per_group = m.n_heads // m.n_kv_heads
-        joined = qkv(fused, groups=m.n_kv_heads, per_group=per_group, d_head=m.d_head, d_in=d_in)
-        templates |= {f"{ours}.attention.{part}.{role}": recipe for part, recipe in joined.items()}
-        templates |= {f"{ours}.{path}.{role}": Stored(f"{layer}.{name}.{role}") for path, name in dense.items()}
+    templates: dict[str, Recipe] = qkv_of_roles(
+        f"{ours}.attention", f"{layer}.self_attention.query_key_value", widths,
+        groups=m.n_kv_heads, per_group=m.n_heads // m.n_kv_heads, d_head=m.d_head,
+    )  # fmt: skip
+    for path, name in dense.items():
+        templates |= {f"{ours}.{path}.{role}": Stored(f"{layer}.{name}.{role}") for role in widths}
     for path, name in NORMS[m.norms].items():
         templates |= {f"{ours}.{path}.{role}": Stored(f"{layer}.{name}.{role}") for role in BOTH}
-    tied = m.tied and head == "tokens"
-    embedding = Stored("transformer.word_embeddings.weight")
-    recipes: dict[str, Recipe] = {
-        "vocab.weight" if tied else f"{STACK}.text.tokens.weight": embedding,
+    between: dict[str, Recipe] = {
         **per_layer(m.n_layers, templates),
         **{f"{STACK}.final_norm.{role}": Stored(f"transformer.ln_f.{role}") for role in BOTH},
     }
-    if head == "tokens" and not tied:
-        recipes["head.logits.weight"] = Stored("lm_head.weight")
-    return TensorMap(
-        recipes,
-        prefix="transformer.",
-        unread=() if head == "tokens" else ("lm_head.weight",),
-        copies={"lm_head.weight": embedding.name} if tied else {},
-    )
+    return vocabulary.with_ends(
+        between, tied=m.tied, head=head, stack=STACK, embedding="transformer.word_embeddings.weight",
+        logits="lm_head.weight", prefix="transformer.",
+    )  # fmt: skip
 
 
 def to_config(resolved: Resolved) -> dict[str, Any]:
     stack = resolved.stacks[resolved.output]
-    body = stack.bodies[stack.layers[0].body] if stack.layers else ()
-    together = body[0] if len(body) == 1 and isinstance(body[0], Parallel) else None
-    branches = body if together is None else together.parallel
-    if len(branches) != 2 or resolved.max_length is None:
-        raise CannotSay("a layer is one attention and one MLP, and there is a maximum length")
-    attention, mlp = operator(branches[0], Attention), operator(branches[1], Mlp)
+    attention, mlp, together = attention_and_mlp(resolved)
     if len(attention.position) != 1:
         raise CannotSay("there is one kind of position")
     position = attention.position[0]

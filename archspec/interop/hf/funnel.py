@@ -8,6 +8,7 @@ fewer. What is widened at the end is added to what the first block gave.
 from dataclasses import dataclass
 from typing import Any
 
+from archspec.interop.hf import vocabulary
 from archspec.interop.hf.activations import ACTIVATIONS
 from archspec.interop.hf.config import MOST_LAYERS, Config
 from archspec.interop.hf.family import CannotSay, Family, HeadKind
@@ -99,7 +100,7 @@ def to_spec(config: Config, head: HeadKind) -> dict[str, Any]:
                  {"op": attention | {"source": "wide"}, "sum_norm": norm}, plain[1]],
         "widen": [*([{"resample": again}] if len(m.blocks) > 1 else []), {"read": "first", "op": "identity"}],
     }  # fmt: skip
-    shared = {"weights": "/vocab"} if m.tied and head == "tokens" else {}
+    shared = vocabulary.shared(m.tied, head)
     streams = {"x": "text", **({"wide": "zero"} if len(m.blocks) > 1 else {}), "first": "zero"}
     out: dict[str, Any] = {
         "vocab_size": m.vocab_size,

@@ -19,6 +19,19 @@ def qkv(name: str, *, groups: int, per_group: int, d_head: int, d_in: int | None
     }
 
 
+def qkv_of_roles(
+    ours: str, theirs: str, d_in: Mapping[str, int | None], *, groups: int, per_group: int, d_head: int
+) -> dict[str, Recipe]:
+    """`qkv` of the weights and, where there are any, the biases: `d_in` by role, None for the bias."""
+    return {
+        f"{ours}.{part}.{role}": recipe
+        for role, width in d_in.items()
+        for part, recipe in qkv(
+            f"{theirs}.{role}", groups=groups, per_group=per_group, d_head=d_head, d_in=width
+        ).items()
+    }
+
+
 def rows(name: str, sizes: Mapping[str, int]) -> dict[str, Recipe]:
     """Parts joined one after the other by rows, in the order of `sizes`."""
     out: dict[str, Recipe] = {}

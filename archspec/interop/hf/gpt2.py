@@ -6,6 +6,7 @@ Its Conv1D stores weights (in, out), and c_attn joins q, k and v along the outpu
 from dataclasses import dataclass
 from typing import Any
 
+from archspec.interop.hf import vocabulary
 from archspec.interop.hf.activations import ACTIVATIONS
 from archspec.interop.hf.config import Config
 from archspec.interop.hf.family import CannotSay, Family, HeadKind
@@ -74,7 +75,7 @@ def spec(m: Gpt2, head: HeadKind) -> dict[str, Any]:
     if m.scale is not None:
         attention["scale"] = m.scale
     mlp = {"type": "mlp", "d_ff": m.d_ff, "activation": m.activation, "bias": ["up", "down"]}
-    shared = {"weights": "/vocab"} if m.tied and head == "tokens" else {}
+    shared = vocabulary.shared(m.tied, head)
     out: dict[str, Any] = {
         "vocab_size": m.vocab_size,
         "max_length": m.max_length,
@@ -110,25 +111,18 @@ def tensors(config: Config, head: HeadKind) -> TensorMap:
     for path, name in {"attention.pre_norm": "ln_1", "mlp.pre_norm": "ln_2"}.items():
         for role in ("weight", "bias"):
             templates[f"{ours}.{path}.{role}"] = Stored(f"{layer}.{name}.{role}")
-    tied = m.tied and head == "tokens"
-    embedding = Stored("transformer.wte.weight")
-    recipes: dict[str, Recipe] = {
-        "vocab.weight" if tied else f"{STACK}.text.tokens.weight": embedding,
+    between: dict[str, Recipe] = {
         f"{STACK}.text.learned.weight": Stored("transformer.wpe.weight"),
         **per_layer(m.n_layers, templates),
         f"{STACK}.final_norm.weight": Stored("transformer.ln_f.weight"),
         f"{STACK}.final_norm.bias": Stored("transformer.ln_f.bias"),
     }
-    if head == "tokens" and not tied:
-        recipes["head.logits.weight"] = Stored("lm_head.weight")
     # Older checkpoints stored the causal mask as buffers.
     buffers = ("transformer.h.*.attn.bias", "transformer.h.*.attn.masked_bias")
-    return TensorMap(
-        recipes,
-        prefix="transformer.",
-        unread=buffers if head == "tokens" else (*buffers, "lm_head.weight"),
-        copies={"lm_head.weight": embedding.name} if tied else {},
-    )
+    return vocabulary.with_ends(
+        between, tied=m.tied, head=head, stack=STACK, embedding="transformer.wte.weight", logits="lm_head.weight",
+        prefix="transformer.", unread=buffers,
+    )  # fmt: skip
 
 
 def to_config(resolved: Resolved) -> dict[str, Any]:

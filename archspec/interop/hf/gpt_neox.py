@@ -7,21 +7,21 @@ Defaults: transformers 5.23 `models/gpt_neox/configuration_gpt_neox.py` GPTNeoXC
 from dataclasses import dataclass
 from typing import Any
 
+from archspec.interop.hf import vocabulary
 from archspec.interop.hf.activations import ACTIVATIONS
 from archspec.interop.hf.config import Config
 from archspec.interop.hf.family import CannotSay, Family, HeadKind
-from archspec.interop.hf.fused import qkv
+from archspec.interop.hf.fused import qkv_of_roles
 from archspec.interop.hf.layout import entries
-from archspec.interop.hf.reading import expect, is_tied, operator, spelling
+from archspec.interop.hf.reading import attention_and_mlp, expect, is_tied, spelling
 from archspec.interop.hf.rope import DEFAULT_THETA, read_rope, write_rope
 from archspec.interop.recipe import Recipe, Stored
 from archspec.interop.tensor_map import TensorMap, per_layer
 from archspec.spec import Resolved
-from archspec.spec.types import Attention, LayerNorm, Mlp, Parallel, Rope
+from archspec.spec.types import LayerNorm, Rope
 
 STACK = "decoder"
 BOTH = ("weight", "bias")
-HEAD = "embed_out.weight"
 ROTATED = 0.25  # of a head, where the file says nothing
 
 
@@ -77,7 +77,7 @@ def to_spec(config: Config, head: HeadKind) -> dict[str, Any]:
         attention["bias"] = ["q", "k", "v", "o"]
     mlp = {"type": "mlp", "d_ff": m.d_ff, "activation": m.activation, "bias": ["up", "down"]}
     branches = [{"pre_norm": norm, "op": attention}, {"pre_norm": norm, "op": mlp}]
-    shared = {"weights": "/vocab"} if m.tied and head == "tokens" else {}
+    shared = vocabulary.shared(m.tied, head)
     out: dict[str, Any] = {
         "vocab_size": m.vocab_size,
         "max_length": m.max_length,
@@ -102,50 +102,35 @@ NAMES = {
 }
 
 
+# What older releases stored beside the weights.
+BUFFERS = tuple(f"gpt_neox.layers.*.attention.{name}" for name in ("rotary_emb.inv_freq", "bias", "masked_bias"))
+
+
 def tensors(config: Config, head: HeadKind) -> TensorMap:
     m = read(config)
     layer, ours = "gpt_neox.layers.{}", f"{STACK}.{{}}"
     templates: dict[str, Recipe] = {
         f"{ours}.{path}.{role}": Stored(f"{layer}.{name}.{role}") for path, name in NAMES.items() for role in BOTH
     }
-    for role, d_in in {"weight": m.d_model, "bias": None}.items():
-        if role == "bias" and not m.biased:
-            continue
-        fused = f"{layer}.attention.query_key_value.{role}"
-        joined = qkv(fused, groups=m.n_heads, per_group=1, d_head=m.d_model // m.n_heads, d_in=d_in)
-        templates |= {f"{ours}.attention.{part}.{role}": recipe for part, recipe in joined.items()}
-        templates[f"{ours}.attention.o.{role}"] = Stored(f"{layer}.attention.dense.{role}")
-    tied = m.tied and head == "tokens"
-    embedding = Stored("gpt_neox.embed_in.weight")
-    recipes: dict[str, Recipe] = {
-        "vocab.weight" if tied else f"{STACK}.text.tokens.weight": embedding,
+    widths = {"weight": m.d_model} | ({"bias": None} if m.biased else {})
+    templates |= {f"{ours}.attention.o.{role}": Stored(f"{layer}.attention.dense.{role}") for role in widths}
+    templates |= qkv_of_roles(
+        f"{ours}.attention", f"{layer}.attention.query_key_value", widths,
+        groups=m.n_heads, per_group=1, d_head=m.d_model // m.n_heads,
+    )  # fmt: skip
+    between: dict[str, Recipe] = {
         **per_layer(m.n_layers, templates),
         **{f"{STACK}.final_norm.{role}": Stored(f"gpt_neox.final_layer_norm.{role}") for role in BOTH},
     }
-    if head == "tokens" and not tied:
-        recipes["head.logits.weight"] = Stored(HEAD)
-    return TensorMap(
-        recipes,
-        prefix="gpt_neox.",
-        # What older releases stored beside the weights.
-        unread=(
-            "gpt_neox.layers.*.attention.rotary_emb.inv_freq",
-            "gpt_neox.layers.*.attention.bias",
-            "gpt_neox.layers.*.attention.masked_bias",
-            *(() if head == "tokens" else (HEAD,)),
-        ),
-        copies={HEAD: embedding.name} if tied else {},
-    )
+    return vocabulary.with_ends(
+        between, tied=m.tied, head=head, stack=STACK, embedding="gpt_neox.embed_in.weight", logits="embed_out.weight",
+        prefix="gpt_neox.", unread=BUFFERS,
+    )  # fmt: skip
 
 
 def to_config(resolved: Resolved) -> dict[str, Any]:
     stack = resolved.stacks[resolved.output]
-    body = stack.bodies[stack.layers[0].body] if stack.layers else ()
-    together = body[0] if len(body) == 1 and isinstance(body[0], Parallel) else None
-    branches = body if together is None else together.parallel
-    if len(branches) != 2 or resolved.max_length is None:
-        raise CannotSay("a layer is one attention and one MLP, and there is a maximum length")
-    attention, mlp = operator(branches[0], Attention), operator(branches[1], Mlp)
+    attention, mlp, together = attention_and_mlp(resolved)
     if len(attention.position) != 1:
         raise CannotSay("there are rotary positions and no others")
     rope = expect(Rope, attention.position[0], "the position")

@@ -16,6 +16,7 @@ from archspec.interop.hf.idefics_image import IMAGE, RESAMPLER, images, measured
 from archspec.interop.hf.layout import entries
 from archspec.interop.hf.reading import keeping, operator
 from archspec.interop.hf.rms_decoder import STACK
+from archspec.interop.hf.vocabulary import is_one
 from archspec.interop.recipe import Concat, Recipe, Reshape, Stored
 from archspec.interop.tensor_map import TensorMap
 from archspec.spec import Resolved
@@ -81,7 +82,7 @@ def tensors(config: Config, head: HeadKind) -> TensorMap:
                     for path, recipe in found.recipes.items() if path.startswith(own)}  # fmt: skip
         place += 1
     recipes |= {path: recipe for path, recipe in found.recipes.items() if not path.split(".")[1].isdigit()}
-    words = "vocab.weight" if decoder.tied and head == "tokens" else f"{STACK}.text.tokens.weight"
+    words = "vocab.weight" if is_one(decoder.tied, head) else f"{STACK}.text.tokens.weight"
     copies = dict(found.copies)
     if added:
         rows = Stored("model.embed_tokens.additional_embedding.weight")

@@ -6,7 +6,7 @@ Defaults: transformers 5.23 `models/jamba/configuration_jamba.py` JambaConfig. D
 from math import ceil
 from typing import Any
 
-from archspec.interop.hf import mamba, state_space
+from archspec.interop.hf import mamba, state_space, vocabulary
 from archspec.interop.hf.activations import ACTIVATIONS
 from archspec.interop.hf.config import Config
 from archspec.interop.hf.experts import Experts, gated, moe, read_count, read_top_k, stacked
@@ -88,7 +88,7 @@ def to_spec(config: Config, head: HeadKind) -> dict[str, Any]:
         for (attends, sparse), name in names.items()
     }
     tied = config.flag("tie_word_embeddings", False)
-    shared = {"weights": "/vocab"} if tied and head == "tokens" else {}
+    shared = vocabulary.shared(tied, head)
     out: dict[str, Any] = {
         "vocab_size": config.integer("vocab_size", 65536),
         "max_length": config.integer("max_position_embeddings", 262144),
@@ -109,9 +109,7 @@ def to_spec(config: Config, head: HeadKind) -> dict[str, Any]:
 
 def tensors(config: Config, head: HeadKind) -> TensorMap:
     experts, bias = _experts(config), _biases(config)
-    tied = config.flag("tie_word_embeddings", False) and head == "tokens"
-    embedding = Stored("model.embed_tokens.weight")
-    recipes: dict[str, Recipe] = {"vocab.weight" if tied else f"{STACK}.text.tokens.weight": embedding}
+    recipes: dict[str, Recipe] = {}
     for layer, (attends, sparse) in enumerate(_kinds(config)):
         theirs = f"model.layers.{layer}"
         ours = f"{STACK}.{layer}.{'attention' if attends else 'selective_scan'}"
@@ -128,14 +126,10 @@ def tensors(config: Config, head: HeadKind) -> TensorMap:
         else:
             recipes |= gated(ours, f"{theirs}.feed_forward")
     recipes[f"{STACK}.final_norm.weight"] = Stored("model.final_layernorm.weight")
-    if head == "tokens" and not tied:
-        recipes["head.logits.weight"] = Stored("lm_head.weight")
-    return TensorMap(
-        recipes,
-        prefix="model.",
-        unread=() if head == "tokens" else ("lm_head.weight",),
-        copies={"lm_head.weight": embedding.name} if tied else {},
-    )
+    return vocabulary.with_ends(
+        recipes, tied=config.flag("tie_word_embeddings", False), head=head, stack=STACK,
+        embedding="model.embed_tokens.weight", logits="lm_head.weight", prefix="model.",
+    )  # fmt: skip
 
 
 def _rhythm(chosen: list[bool], what: str) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from math import isclose, sqrt
 from typing import Any
 
+from archspec.interop.hf import vocabulary
 from archspec.interop.hf.config import Config
 from archspec.interop.hf.family import CannotSay, Family, HeadKind
 from archspec.interop.hf.inert import ALWAYS
@@ -80,7 +81,7 @@ def to_spec(config: Config, head: HeadKind) -> dict[str, Any]:
     if m.scale is not None:
         attention["scale"] = m.scale
     mlp = {"type": "mlp", "d_ff": 4 * m.d_model, "activation": "gelu"}
-    shared = {"weights": "/vocab"} if m.tied and head == "tokens" else {}
+    shared = vocabulary.shared(m.tied, head)
     out: dict[str, Any] = {
         "vocab_size": m.vocab_size,
         "max_length": m.max_length,
@@ -113,21 +114,14 @@ def tensors(config: Config, head: HeadKind) -> TensorMap:
     for i, part in enumerate(("q", "k", "v")):
         joined = Stored(f"{layer}.attn.Wqkv.weight")  # (3 d_model, d_model)
         templates[f"{ours}.attention.{part}.weight"] = Slice(joined, 0, i * m.d_model, (i + 1) * m.d_model)
-    tied = m.tied and head == "tokens"
-    embedding = Stored("transformer.wte.weight")
-    recipes: dict[str, Recipe] = {
-        "vocab.weight" if tied else f"{STACK}.text.tokens.weight": embedding,
+    between: dict[str, Recipe] = {
         **per_layer(m.n_layers, templates),
         f"{STACK}.final_norm.weight": Stored("transformer.norm_f.weight"),
     }
-    if head == "tokens" and not tied:
-        recipes["head.logits.weight"] = Stored("lm_head.weight")
-    return TensorMap(
-        recipes,
+    return vocabulary.with_ends(
+        between, tied=m.tied, head=head, stack=STACK, embedding="transformer.wte.weight", logits="lm_head.weight",
         prefix="transformer.",
-        unread=() if head == "tokens" else ("lm_head.weight",),
-        copies={"lm_head.weight": embedding.name} if tied else {},
-    )
+    )  # fmt: skip
 
 
 def to_config(resolved: Resolved) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from archspec.interop.hf.activations import ACTIVATIONS
 from archspec.interop.hf.config import Config
-from archspec.interop.hf.family import CannotSay
+from archspec.interop.hf.family import CannotSay, Family
 from archspec.interop.hf.layout import entries
 from archspec.interop.hf.reading import all_of, expect, spelling
 from archspec.interop.recipe import Recipe, Stored
@@ -43,7 +43,21 @@ class QFormer:
         return layer % self.every == 0
 
 
+def family(model_type: str, model: str, *, text: bool) -> Family:
+    """The importer of one of these models, named by its class."""
+    return Family(
+        model_type=model_type,
+        spec=lambda config, head: spec(read(config, text=text), text=text),
+        tensors=lambda config, head: tensors(read(config, text=text), text=text),
+        config=lambda resolved: fields(resolved, text=text),
+        heads={model: "none"},
+        head="none",
+    )
+
+
 def read(config: Config, *, text: bool) -> QFormer:
+    if not text:
+        config.fixed("use_qformer_text_input", False)
     d_model, n_heads = config.integer("hidden_size", 768), config.integer("num_attention_heads", 12)
     if d_model % n_heads:
         raise config.fail("hidden_size", f"{d_model} is not a multiple of num_attention_heads = {n_heads}")

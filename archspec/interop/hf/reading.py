@@ -8,7 +8,7 @@ from archspec.interop.hf.activations import SPELLINGS
 from archspec.interop.hf.family import CannotSay
 from archspec.spec import Resolved
 from archspec.spec.resolved import Layer
-from archspec.spec.types import Branch, LinearLogits, Parallel
+from archspec.spec.types import Attention, Branch, LinearLogits, Mlp, Parallel
 
 T = TypeVar("T")
 
@@ -24,6 +24,20 @@ def expect(kind: type[T], value: Any, what: str) -> T:
 def operator(step: Any, kind: type[T]) -> T:
     """The op of a plain branch."""
     return expect(kind, expect(Branch, step, "a step").op, "the operator")
+
+
+def attention_and_mlp(resolved: Resolved) -> tuple[Attention, Mlp, Parallel | None]:
+    """The first layer of the output stack, an attention and an MLP; the third: what puts them beside each other.
+
+    CannotSay where there is no maximum length either.
+    """
+    stack = resolved.stacks[resolved.output]
+    body = stack.bodies[stack.layers[0].body] if stack.layers else ()
+    together = body[0] if len(body) == 1 and isinstance(body[0], Parallel) else None
+    branches = body if together is None else together.parallel
+    if len(branches) != 2 or resolved.max_length is None:
+        raise CannotSay("a layer is one attention and one MLP, and there is a maximum length")
+    return operator(branches[0], Attention), operator(branches[1], Mlp), together
 
 
 def all_of(resolved: Resolved, kind: type[T], stack: str = "") -> list[T]:

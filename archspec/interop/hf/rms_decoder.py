@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from math import isclose
 from typing import Any
 
+from archspec.interop.hf import vocabulary
 from archspec.interop.hf.activations import ACTIVATIONS
 from archspec.interop.hf.config import Config
 from archspec.interop.hf.family import CannotSay, HeadKind
@@ -120,7 +121,7 @@ def spec(decoder: Decoder, head: HeadKind) -> dict[str, Any]:
             blocks[name] = {"like": next(iter(blocks)), "set": change}
             continue
         blocks[name] = [_branch(decoder, attention | {"mask": mask, "position": position}), _branch(decoder, mlp)]
-    shared = {"weights": "/vocab"} if decoder.tied and head == "tokens" else {}
+    shared = vocabulary.shared(decoder.tied, head)
     words = shared | ({"scale": "=sqrt(d_model)"} if decoder.scaled_words else {})
     out: dict[str, Any] = {
         "vocab_size": decoder.vocab_size,

@@ -1,5 +1,6 @@
 """Tensor names of the decoders of `rms_decoder`."""
 
+from archspec.interop.hf import vocabulary
 from archspec.interop.hf.family import HeadKind
 from archspec.interop.hf.rms_decoder import STACK, Decoder
 from archspec.interop.recipe import Recipe, Stored
@@ -28,17 +29,11 @@ def tensors(decoder: Decoder, head: HeadKind) -> TensorMap:
         templates[f"{ours}.gated_mlp.{part}.weight"] = Stored(f"{layer}.mlp.{part}_proj.weight")
         if decoder.mlp_bias:
             templates[f"{ours}.gated_mlp.{part}.bias"] = Stored(f"{layer}.mlp.{part}_proj.bias")
-    embedding = Stored("model.embed_tokens.weight")
-    tied = decoder.tied and head == "tokens"
-    recipes: dict[str, Recipe] = {"vocab.weight" if tied else f"{STACK}.text.tokens.weight": embedding}
-    recipes |= per_layer(len(decoder.windows), templates)
-    recipes[f"{STACK}.final_norm.weight"] = Stored("model.norm.weight")
-    if head == "tokens" and not tied:
-        recipes["head.logits.weight"] = Stored("lm_head.weight")
-    return TensorMap(
-        recipes,
-        prefix="model.",
+    between = per_layer(len(decoder.windows), templates)
+    between[f"{STACK}.final_norm.weight"] = Stored("model.norm.weight")
+    return vocabulary.with_ends(
+        between, tied=decoder.tied, head=head, stack=STACK, embedding="model.embed_tokens.weight",
+        logits="lm_head.weight", prefix="model.",
         # Older checkpoints stored the frequencies, which follow from the configuration.
-        unread=("model.layers.*.self_attn.rotary_emb.inv_freq", *(() if head == "tokens" else ("lm_head.weight",))),
-        copies={"lm_head.weight": embedding.name} if tied else {},
-    )
+        unread=("model.layers.*.self_attn.rotary_emb.inv_freq",),
+    )  # fmt: skip

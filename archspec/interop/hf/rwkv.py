@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from math import isclose
 from typing import Any
 
+from archspec.interop.hf import vocabulary
 from archspec.interop.hf.config import Config
 from archspec.interop.hf.family import CannotSay, Family, HeadKind
 from archspec.interop.hf.layout import entries
@@ -63,7 +64,7 @@ def to_spec(config: Config, head: HeadKind) -> dict[str, Any]:
     norm = {"type": "layer", "eps": eps}
     wkv = {"type": "wkv", **({"d_inner": m.d_inner} if m.d_inner != m.d_model else {})}
     mlp = {"type": "shifted_mlp", "d_ff": m.d_ff}
-    shared = {"weights": "/vocab"} if m.tied and head == "tokens" else {}
+    shared = vocabulary.shared(m.tied, head)
     out: dict[str, Any] = {
         "vocab_size": m.vocab_size,
         "max_length": m.max_length,
@@ -98,22 +99,15 @@ def tensors(config: Config, head: HeadKind) -> TensorMap:
             templates[f"{ours}.{op}.mix_{part}"] = Reshape(Stored(f"{place}.time_mix_{name}"), (m.d_model,))
     for op, norm in (("wkv", "ln1"), ("shifted_mlp", "ln2")):
         templates |= {f"{ours}.{op}.pre_norm.{role}": Stored(f"{block}.{norm}.{role}") for role in BOTH}
-    tied = m.tied and head == "tokens"
-    embedding = Stored("rwkv.embeddings.weight")
-    recipes: dict[str, Recipe] = {
-        "vocab.weight" if tied else f"{STACK}.text.tokens.weight": embedding,
+    between: dict[str, Recipe] = {
         **{f"{STACK}.text.then.0.{role}": Stored(f"rwkv.blocks.0.pre_ln.{role}") for role in BOTH},
         **per_layer(m.n_layers, templates),
         **{f"{STACK}.final_norm.{role}": Stored(f"rwkv.ln_out.{role}") for role in BOTH},
     }
-    if head == "tokens" and not tied:
-        recipes["head.logits.weight"] = Stored("head.weight")
-    return TensorMap(
-        recipes,
+    return vocabulary.with_ends(
+        between, tied=m.tied, head=head, stack=STACK, embedding="rwkv.embeddings.weight", logits="head.weight",
         prefix="rwkv.",
-        unread=() if head == "tokens" else ("head.weight",),
-        copies={"head.weight": embedding.name} if tied else {},
-    )
+    )  # fmt: skip
 
 
 def to_config(resolved: Resolved) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from archspec.interop.hf import vocabulary
 from archspec.interop.hf.config import Config
 from archspec.interop.hf.family import CannotSay, HeadKind
 from archspec.interop.hf.layout import entries
@@ -72,7 +73,7 @@ def bias_fields(bias: tuple[str, ...]) -> dict[str, Any]:
 
 def spec(m: Frame, op: Mapping[str, Any], head: HeadKind) -> dict[str, Any]:
     norm = {"type": "rms", "eps": m.eps}
-    shared = {"weights": "/vocab"} if m.tied and head == "tokens" else {}
+    shared = vocabulary.shared(m.tied, head)
     out: dict[str, Any] = {
         "vocab_size": m.vocab_size,
         "max_length": MAX_LENGTH,
@@ -106,19 +107,12 @@ def tensors(m: Frame, op: str, names: Mapping[str, str], bias: list[str], head: 
     ours, theirs = f"{STACK}.{{}}.{op}", "backbone.layers.{}"
     templates = mixer(ours, f"{theirs}.mixer", names, bias)
     templates[f"{ours}.pre_norm.weight"] = Stored(f"{theirs}.norm.weight")
-    embedding = Stored("backbone.embeddings.weight")
-    tied = m.tied and head == "tokens"
-    recipes: dict[str, Recipe] = {"vocab.weight" if tied else f"{STACK}.text.tokens.weight": embedding}
-    recipes |= per_layer(m.n_layers, templates)
-    recipes[f"{STACK}.final_norm.weight"] = Stored("backbone.norm_f.weight")
-    if head == "tokens" and not tied:
-        recipes["head.logits.weight"] = Stored("lm_head.weight")
-    return TensorMap(
-        recipes,
+    between = per_layer(m.n_layers, templates)
+    between[f"{STACK}.final_norm.weight"] = Stored("backbone.norm_f.weight")
+    return vocabulary.with_ends(
+        between, tied=m.tied, head=head, stack=STACK, embedding="backbone.embeddings.weight", logits="lm_head.weight",
         prefix="backbone.",
-        unread=() if head == "tokens" else ("lm_head.weight",),
-        copies={"lm_head.weight": embedding.name} if tied else {},
-    )
+    )  # fmt: skip
 
 
 def fields(resolved: Resolved) -> dict[str, Any]:

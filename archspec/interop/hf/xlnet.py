@@ -8,6 +8,7 @@ sees whom (`perm_mask`) and where the queries stand (`target_mapping`) are input
 from dataclasses import dataclass
 from typing import Any
 
+from archspec.interop.hf import vocabulary
 from archspec.interop.hf.activations import ACTIVATIONS
 from archspec.interop.hf.config import Config
 from archspec.interop.hf.family import CannotSay, Family, HeadKind
@@ -79,7 +80,7 @@ def to_spec(config: Config, head: HeadKind) -> dict[str, Any]:
         {"parallel": [branch | {"sum_norm": norm("n1")} for branch in (contents, queries)]},
         *({"read": stream, "write": stream, "op": mlp, "sum_norm": norm("n2")} for stream in ("h", "g")),
     ]
-    shared = {"weights": "/vocab"} if m.tied and head == "tokens" else {}
+    shared = vocabulary.shared(m.tied, head)
     out: dict[str, Any] = {
         "vocab_size": m.vocab_size,
         "stacks": {
