@@ -52,15 +52,23 @@ def operands(text: str) -> list[str]:
     return [text]
 
 
-def _outside(text: str) -> Iterator[tuple[int, str]]:
-    """The characters that no bracket or quote holds, with their places."""
-    depth, quote = 0, ""
+def _unquoted(text: str) -> Iterator[tuple[int, str]]:
+    """The characters that stand in no string, with their places."""
+    quote = ""
     for i, c in enumerate(text):
         if quote:
             quote = "" if c == quote and text[i - 1] != "\\" else quote
         elif c in "\"'":
             quote = c
-        elif c in OPEN:
+        else:
+            yield i, c
+
+
+def _outside(text: str) -> Iterator[tuple[int, str]]:
+    """The characters that no bracket or quote holds, with their places."""
+    depth = 0
+    for i, c in _unquoted(text):
+        if c in OPEN:
             depth += 1
         elif c in CLOSE:
             depth -= 1
@@ -76,13 +84,9 @@ def _groups(code: str, start: int) -> bool:
 def _outermost(code: str) -> tuple[int | None, int | None]:
     """The widest bracket pair of the line that nothing encloses."""
     best: tuple[int | None, int | None] = (None, None)
-    depth, quote, start = 0, "", 0
-    for i, c in enumerate(code):
-        if quote:
-            quote = "" if c == quote and code[i - 1] != "\\" else quote
-        elif c in "\"'":
-            quote = c
-        elif c in OPEN:
+    depth, start = 0, 0
+    for i, c in _unquoted(code):
+        if c in OPEN:
             start = i if depth == 0 else start
             depth += 1
         elif c in CLOSE:
