@@ -266,6 +266,9 @@ def model_of(case: Case) -> torch.nn.Module:
     """The reference in float32, every parameter redrawn so that gains, biases and gates matter."""
     kind = getattr(transformers, case.kind)
     model = kind(kind.config_class(**{**case.fields, **case.more}, attn_implementation=case.attention)).eval()
+    head = model.get_output_embeddings()
+    if case.fields.get("tie_word_embeddings") is False and head.weight is model.get_input_embeddings().weight:
+        head.weight = torch.nn.Parameter(torch.empty_like(head.weight))  # T5's class ties whatever it is told
     tables = {id(m.weight) for m in model.modules() if isinstance(m, torch.nn.Embedding)}
     for name, value in model.named_parameters():
         if not value.requires_grad:  # sinusoids kept as a table

@@ -4,13 +4,19 @@ import ast
 
 import pytest
 
+from archspec import zoo
 from tests.zoo.compared import IMPORTED_AS, LEFT_OUT, MEANT_AS, PARITY, ROOT, Comparison, all_comparisons, comparison
 from tests.zoo.test_coverage import SYSTEMS
-from tests.zoo.write_systems import COMMAND, PAGE, page
+from tests.zoo.write_systems import COMMAND, PAGE, facts, page
 
 
 def test_page_is_current() -> None:
     assert PAGE.read_text(encoding="utf-8") == page(), f"docs/systems.md is stale: run `{COMMAND}`"
+
+
+def test_every_spec_of_the_zoo_is_written_by_both_targets() -> None:
+    found = {name: facts(name) for name in zoo.names()}
+    assert {name: f for name, f in found.items() if (f.lowers, f.torch, f.onnx) != ("yes", "yes", "yes")} == {}
 
 
 @pytest.mark.parametrize("found", all_comparisons(), ids=lambda found: found.test.partition("::")[2])
