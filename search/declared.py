@@ -8,8 +8,8 @@ from typing import Any
 
 from archspec.errors import InputError
 from archspec.spec.holes import Hole as DeclaredHole
-from archspec.spec.holes import Space, load_space
 from archspec.spec.load import read_json
+from archspec.spec.space import Space, load_space
 from search.space import Hole
 
 DEFAULT_SPACE = Path(__file__).with_name("space.json")
@@ -20,7 +20,7 @@ _FLOATS = ("fp64", "fp32", "bf16", "fp16")
 
 
 class DeclaredSpace:
-    """A SearchSpace over `archspec.spec.holes.Space`."""
+    """A SearchSpace over `archspec.spec.space.Space`."""
 
     def __init__(self, space: Space, dtype: str | None = None) -> None:
         """dtype: replaces the float types of the spec's precision; a quantised one replaces that of the weights."""

@@ -5,12 +5,13 @@
 
 from archspec.spec.canonical import canonical, canonical_precision, spec_hash, variant_hash
 from archspec.spec.error import SpecError
-from archspec.spec.holes import Hole, Space, has_holes, load_space
+from archspec.spec.holes import Hole, has_holes
 from archspec.spec.layout import dump
 from archspec.spec.load import load_spec
 from archspec.spec.resolve import resolve
 from archspec.spec.resolved import Layer, Resolved, ResolvedStack, branch_names, branches
 from archspec.spec.schema import space_schema, spec_schema
+from archspec.spec.space import Space, load_space
 from archspec.spec.tree import Spec
 
 __all__ = [
