@@ -1,20 +1,17 @@
 """The store: studies, trials and metrics in one SQL database."""
 
-import hashlib
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Connection, Engine, Table, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Engine, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from archspec.errors import InputError
-from store import fronts, reading, tables
+from store import fronts, reading, rows, tables
 from store.connect import DEFAULT_URL, connect, parse_url, shown, sqlite_file, writing
-from store.records import FEASIBLE, REJECTED, Candidate, Environment, Metric, Move, Rejection, Study, Trial, Variant
+from store.records import Candidate, Environment, Metric, Study, Trial, Variant
 from store.schema import prepare
 
 
@@ -67,7 +64,7 @@ class Store:
                     "device": study.device,
                     "budget_bytes": study.budget_bytes,
                     "settings": study.settings,
-                    "environment_id": _environment_id(connection, environment),
+                    "environment_id": rows.environment_id(connection, environment),
                     "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
                 }
                 return int(connection.execute(tables.studies.insert().returning(tables.studies.c.id), row).scalar_one())
@@ -106,12 +103,12 @@ class Store:
             return
         try:
             with writing(self.engine) as connection:
-                environment_id = _environment_id(connection, environment)
-                _add_variants(connection, [trial.variant for trial in trials if trial.variant])
-                _add_metrics(connection, study_id, [metric for trial in trials for metric in trial.metrics])
+                environment_id = rows.environment_id(connection, environment)
+                rows.add_variants(connection, [trial.variant for trial in trials if trial.variant])
+                rows.add_metrics(connection, study_id, [metric for trial in trials for metric in trial.metrics])
                 ids = connection.execute(
                     tables.trials.insert().returning(tables.trials.c.id, sort_by_parameter_order=True),
-                    [_trial_row(study_id, environment_id, trial) for trial in trials],
+                    [rows.trial_row(study_id, environment_id, trial) for trial in trials],
                 ).scalars()
                 rejected = [
                     {"trial_id": id_, **trial.rejection.__dict__}
@@ -130,8 +127,8 @@ class Store:
     def add_metrics(self, variant: Variant, metrics: Sequence[Metric]) -> None:
         """Numbers measured outside a study, with the variant that they belong to, in one transaction."""
         with writing(self.engine) as connection:
-            _add_variants(connection, [variant])
-            _add_metrics(connection, None, metrics)
+            rows.add_variants(connection, [variant])
+            rows.add_metrics(connection, None, metrics)
 
     def trials(self, study_id: int) -> list[Trial]:
         """All trials of a study by number, with variants, metrics (on the trial that brought them) and rejections."""
@@ -141,7 +138,7 @@ class Store:
                 t,
                 v.c.hash,
                 v.c.spec,
-                *(a.c[name] for name in _PARAMETERS),
+                *(a.c[name] for name in rows.PARAMETERS),
                 r.c.kind,
                 r.c.reason,
                 r.c.binding,
@@ -158,8 +155,8 @@ class Store:
             for row in connection.execute(select(m).where(m.c.study_id == study_id).order_by(m.c.id)).mappings():
                 fields = {key: value for key, value in row.items() if key not in ("id", "study_id")}
                 metrics.setdefault(row["variant"], []).append(Metric(**fields))
-            rows = connection.execute(query).mappings().all()
-        return [_trial(row, metrics) for row in rows]
+            found = connection.execute(query).mappings().all()
+        return [rows.trial_of(row, metrics) for row in found]
 
     # --- questions
 
@@ -195,72 +192,3 @@ class Store:
     def query(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Column names and rows of one SELECT; the connection cannot write."""
         return reading.run_query(self.engine, sql)
-
-
-_PARAMETERS = ("parameters_total", "parameters_active", "parameters_active_non_embedding")
-
-
-def _insert_new(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
-    """Insert what is not there yet, judged by the table's keys."""
-    if rows:
-        dialect = {"sqlite": sqlite, "postgresql": postgresql}[connection.dialect.name]
-        connection.execute(dialect.insert(table).on_conflict_do_nothing(), rows)
-
-
-def _environment_id(connection: Connection, environment: Environment) -> int:
-    row = dict(environment.__dict__)
-    row["fingerprint"] = hashlib.sha256(json.dumps(row, sort_keys=True).encode()).hexdigest()
-    _insert_new(connection, tables.environments, [row])
-    t = tables.environments
-    return int(connection.execute(select(t.c.id).where(t.c.fingerprint == row["fingerprint"])).scalar_one())
-
-
-def _add_variants(connection: Connection, variants: Iterable[Variant]) -> None:
-    rows = {variant.variant: variant for variant in variants}
-    architectures = {
-        v.hash: {"hash": v.hash, **{name: getattr(v, name) for name in _PARAMETERS}} for v in rows.values()
-    }
-    _insert_new(connection, tables.architectures, list(architectures.values()))
-    _insert_new(
-        connection, tables.variants, [{"variant": v.variant, "hash": v.hash, "spec": v.spec} for v in rows.values()]
-    )
-
-
-def _add_metrics(connection: Connection, study_id: int | None, metrics: Iterable[Metric]) -> None:
-    rows = [{"study_id": study_id, **metric.__dict__} for metric in metrics]
-    if rows:
-        connection.execute(tables.metrics.insert(), rows)
-
-
-def _trial_row(study_id: int, environment_id: int, trial: Trial) -> dict[str, Any]:
-    return {
-        "study_id": study_id,
-        "number": trial.number,
-        "state": trial.state,
-        "phase": trial.phase,
-        "seed": trial.seed,
-        "proposed": trial.proposed,
-        "repairs": [[move.hole, move.before, move.after] for move in trial.repairs],
-        "variant": trial.variant.variant if trial.variant else None,
-        "environment_id": environment_id,
-    }
-
-
-def _trial(row: Any, metrics: dict[str, list[Metric]]) -> Trial:
-    variant = rejection = None
-    if row["variant"] is not None:
-        variant = Variant(row["hash"], row["variant"], row["spec"], *(row[name] for name in _PARAMETERS))
-    if row["state"] == REJECTED:
-        rejection = Rejection(row["kind"], row["reason"], row["binding"], row["memory_bytes"])
-    own = tuple(metrics.get(row["variant"], ())) if row["state"] == FEASIBLE else ()
-    return Trial(
-        number=row["number"],
-        state=row["state"],
-        phase=row["phase"],
-        seed=row["seed"],
-        proposed=row["proposed"],
-        repairs=tuple(Move(*move) for move in row["repairs"]),
-        variant=variant,
-        metrics=own,
-        rejection=rejection,
-    )
