@@ -134,7 +134,7 @@ CASES = {
     ),
     "falcon2-11b": Case(
         "FalconForCausalLM",
-        {**FALCON, **rope(5000042.0), "new_decoder_architecture": True, "num_kv_heads": 2, "num_ln_in_parallel_attn": 1,
+        {**FALCON, **rope(500042.0), "new_decoder_architecture": True, "num_kv_heads": 2, "num_ln_in_parallel_attn": 1,
          "tie_word_embeddings": False},
         r.bloom_like(2, 2), TWO, FALCON_SIZES,
     ),
