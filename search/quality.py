@@ -10,13 +10,13 @@ the raw data of arXiv 2203.02094. It is a prior, not a measurement: pairs whose 
 right in 6 of 10 cases. Each correction has a sigma, as large as itself where the source is read off a figure or used
 outside its range.
 
-Figures marked (R) are quoted from memory of their source; the others were read there or measured.
+Figures marked (R), both from one plot, are quoted from memory of it; the others were read or measured.
 """
 
 from dataclasses import dataclass
 from math import log, log2, sqrt
 
-# arXiv 2203.15556, "approach 3" (R). The paper counts all parameters, we leave embeddings out (see above).
+# arXiv 2203.15556, "approach 3". The paper counts all parameters, we leave embeddings out (see above).
 E, A, B, ALPHA, BETA = 1.69, 406.4, 410.7, 0.34, 0.28
 REFERENCE_TOKENS = 1e12
 REFERENCE_PARAMETERS = 1e9
@@ -114,8 +114,8 @@ Correction = tuple[float, float]  # nats per token, sigma
 def depth_to_width(traits: Traits, law: float) -> Correction:
     """Too flat or too thin for its size.
 
-    arXiv 2001.08361, section 3.1 (R): 6 layers of width 4288 come within 3 % of the loss of 48 of 1600 at equal size,
-    with the best ratio near 100 (figure 5): 0.03 = c (ln(715/100)^2 - ln(33/100)^2) gives c = 0.0113 of the loss.
+    arXiv 2001.08361, section 3.1: 6 layers of width 4288 come within 3 % of the loss of 48 of 1600 at equal size,
+    with the best ratio near 100 (figure 5, R): 0.03 = c (ln(715/100)^2 - ln(33/100)^2) gives c = 0.0113 of the loss.
     Sigma: as large.
     """
     away = log(traits.d_model / max(traits.n_layers, 1) / 100)
@@ -139,8 +139,8 @@ def mixing_share(traits: Traits, law: float) -> Correction:
 def plain_feed_forward(traits: Traits) -> Correction:
     """No gate in the feed-forward.
 
-    arXiv 2002.05202, table 1 (R), equal parameters and computation: log-perplexity 1.677-1.683 plain against
-    1.633-1.636 gated.
+    arXiv 2002.05202, table 1, equal parameters and computation: log-perplexity 1.677-1.683 plain against
+    1.633-1.636 gated (by GELU and by Swish).
     """
     return 0.043 * traits.plain_feed_forward, 0.02 * traits.plain_feed_forward
 
@@ -148,8 +148,8 @@ def plain_feed_forward(traits: Traits) -> Correction:
 def kv_heads(traits: Traits) -> Correction:
     """Query heads that share keys and values.
 
-    arXiv 1911.02150 (R), language model with the feed-forward widened to equal parameters: perplexity 29.9 with 8 KV
-    heads, 30.2 with one, so 0.0033 for each halving. Sigma: as large (arXiv 2305.13245 sees less loss for few
+    arXiv 1911.02150, table 3, language model with the feed-forward widened to equal parameters: perplexity 29.9 with
+    8 KV heads, 30.2 with one, so 0.0033 for each halving. Sigma: as large (arXiv 2305.13245 sees less loss for few
     halvings, more for many).
     """
     if not traits.attention:
@@ -180,7 +180,7 @@ def window(traits: Traits) -> Correction:
 def weight_precision(traits: Traits) -> Correction:
     """Weights in few bits, rounded after training.
 
-    Published perplexities of quantised decoders (README of ggml's llama.cpp, R): 8 bits 5.9066 -> 5.9070, 4 bits
+    Published perplexities of quantised decoders (README of ggml's llama.cpp): 8 bits 5.9066 -> 5.9070, 4 bits
     5.9066 -> 6.1565 at 6.7B parameters and 5.2543 -> 5.3860 at 13B: the loss of 4 bits falls as N^-0.77. Between the
     points log-linear in bits. Sigma: half.
     """
