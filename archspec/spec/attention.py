@@ -2,12 +2,12 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from archspec.spec import rules_ops
+from archspec.spec import rules_attention, rules_ops
 from archspec.spec.masks import Causal, Full, Mask, Rows
 from archspec.spec.node import Choice, Count, Flag, Identifier, Name, Node, Owner, Positive, Real, Size, formula
 from archspec.spec.norms import Activation, Norm
 from archspec.spec.positions import Position
-from archspec.spec.rule import distinct, kv_heads
+from archspec.spec.rule import distinct, kv_heads, norm_groups
 
 Projection = Literal["q", "k", "v", "o"]
 
@@ -157,6 +157,10 @@ class Attention(Owner):
         rules_ops.by_head,
         rules_ops.alibi,
         rules_ops.compressed_past,
+        rules_attention.memory,
+        rules_attention.own_blocks,
+        norm_groups("qk_norm/norm", rules_attention.qk_widths),
+        norm_groups("inner_norm/norm", rules_attention.inner_widths),
     )
 
 
@@ -176,4 +180,9 @@ class LatentAttention(Owner):
     position: tuple[Position, ...] = ()
     scale: Real = formula("=1/sqrt(d_nope+d_rope)")
     SHAPE: ClassVar = ("n_heads", "q_rank", "kv_rank", "d_nope", "d_rope", "d_value", "bias")
-    RULES: ClassVar = (distinct("bias"), rules_ops.rope_within("d_rope"), rules_ops.by_head)
+    RULES: ClassVar = (
+        distinct("bias"),
+        rules_ops.rope_within("d_rope"),
+        rules_ops.by_head,
+        norm_groups("rank_norm", lambda op: (op.q_rank, op.kv_rank)),
+    )

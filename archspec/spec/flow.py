@@ -11,6 +11,9 @@ from archspec.spec.names import nodes, read_names
 from archspec.spec.steps import Add, Parallel, Step
 from archspec.spec.tree import Spec, Stack
 
+# Positions that speak of a query's place beside a key's; the others speak of one of the two.
+DISTANCES = ("rope", "alibi", "relative_bias", "relative_vectors", "relative_segments")
+
 
 def stack_order(spec: Spec, reads: dict[str, tuple[str, ...]]) -> list[str]:
     """Stacks, each after those it reads; raises SpecError for a circle."""
@@ -103,9 +106,25 @@ def check_causality(body: tuple[Step, ...], path: Path, file: str) -> None:
             if node.key_map is not None and node.mask.type != "full":
                 message = "a key map mixes positions, so no mask can tell them apart: use the mask 'full'"
                 raise SpecError(message, file, (*place, "mask"))
+            for i, term in enumerate(node.position if node.key_map is not None else ()):
+                if term.type != "temperature":  # which speaks of the query's own place
+                    message = f"a key map mixes positions, so {term.type!r} finds no place of a key"
+                    raise SpecError(message, file, (*place, "position", i))
             compressed = any(isinstance(keys, CompressedPast) for keys in node.extra_keys)
             if compressed and not looks_back(node.mask):
                 raise SpecError("compressed_past needs a causal mask", file, (*place, "mask"))
+
+
+def check_sources(kinds: list[Unresolved], spec: Spec) -> None:
+    """No attention to another stack asks how far a query is from a key; raises SpecError."""
+    for kind in kinds:
+        for node, place in nodes(kind.body, kind.path):
+            if not isinstance(node, Attention) or node.source not in spec.stacks:
+                continue
+            for i, term in enumerate(node.position):
+                if term.type in DISTANCES:
+                    message = f"{term.type!r} tells places apart, and the places of two stacks have nothing in common"
+                    raise SpecError(message, spec._file, kind.place((*place, "position", i)))
 
 
 def looks_back(mask: Mask) -> bool:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from archspec.spec import rules_ops
+from archspec.spec import rules_attention, rules_ops
 from archspec.spec.attention import Attention, Gate, InnerNorm, LatentAttention, Projection, QkNorm
 from archspec.spec.masks import Causal, Full, Window
 from archspec.spec.node import (
@@ -21,7 +21,7 @@ from archspec.spec.node import (
 )
 from archspec.spec.norms import Activation, Norm
 from archspec.spec.positions import Position
-from archspec.spec.rule import distinct, kv_heads
+from archspec.spec.rule import distinct, kv_heads, norm_groups
 
 
 class ShortConv(Owner):
@@ -128,7 +128,14 @@ class LinearAttention(Owner):
     inner_norm: InnerNorm | None = None
     gate: Gate | None = None
     SHAPE: ClassVar = ("n_heads", "n_kv_heads", "d_key", "d_value", "bias", "rule")
-    RULES: ClassVar = (kv_heads, distinct("bias"), rules_ops.no_scores, rules_ops.rope_within("d_key"))
+    RULES: ClassVar = (
+        kv_heads,
+        distinct("bias"),
+        rules_ops.no_scores,
+        rules_ops.rope_within("d_key"),
+        norm_groups("qk_norm/norm", lambda op: (op.d_key,)),
+        norm_groups("inner_norm/norm", rules_attention.inner_widths),
+    )
 
 
 class SelectiveScan(Owner):
@@ -142,7 +149,7 @@ class SelectiveScan(Owner):
     bias: tuple[Literal["in", "conv", "dt", "out"], ...] = ("conv", "dt")
     rank_norm: Norm | None = None
     SHAPE: ClassVar = ("d_inner", "d_state", "d_conv", "dt_rank", "bias")
-    RULES: ClassVar = (distinct("bias"),)
+    RULES: ClassVar = (distinct("bias"), norm_groups("rank_norm", lambda op: (op.dt_rank, op.d_state)))
 
 
 class Ssd(Owner):

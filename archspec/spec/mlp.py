@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from archspec.spec import rules_ops
 from archspec.spec.node import Choice, Count, Flag, Node, NonNegative, Owner, Positive, Real, Size
 from archspec.spec.norms import Activation, Norm
-from archspec.spec.rule import distinct
+from archspec.spec.rule import distinct, norm_groups
 
 
 class Mlp(Owner):
@@ -17,7 +17,7 @@ class Mlp(Owner):
     bias: tuple[Literal["up", "down"], ...] = ()
     inner_norm: Norm | None = None
     SHAPE: ClassVar = ("d_ff", "bias", "inner_norm")
-    RULES: ClassVar = (distinct("bias"),)
+    RULES: ClassVar = (distinct("bias"), norm_groups("inner_norm", lambda op: (op.d_ff,)))
 
 
 class GatedMlp(Owner):
@@ -31,7 +31,7 @@ class GatedMlp(Owner):
     up_offset: Real = 0
     clamp: Positive | None = None
     SHAPE: ClassVar = ("d_ff", "bias", "inner_norm")
-    RULES: ClassVar = (distinct("bias"),)
+    RULES: ClassVar = (distinct("bias"), norm_groups("inner_norm", lambda op: (op.d_ff,)))
 
 
 class ShiftedMlp(Owner):

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from archspec.spec.error import Path, SpecError
 from archspec.spec.expand import Placed, Unresolved, expand
-from archspec.spec.flow import check_causality, check_flow, stack_order
+from archspec.spec.flow import check_causality, check_flow, check_sources, stack_order
 from archspec.spec.names import check_names
 from archspec.spec.numbers import Names, Scope, Surroundings, concrete
 from archspec.spec.resolved import Layer, Resolved, ResolvedStack
@@ -37,6 +37,8 @@ def resolve(spec: Spec) -> Resolved:
     for name, stack in spec.stacks.items():
         check_flow(name, stack, kinds[name], placed[name], scope.file)
     order = stack_order(spec, reads)
+    for name in spec.stacks:
+        check_sources(kinds[name], spec)
     needed = _reached(output, in_use)  # a stack that only a block without layers reads is left out with it
     return replace(resolved, stacks={name: stacks[name] for name in order if name in needed})
 

@@ -42,6 +42,10 @@ def buckets(distance: Any, around: Around) -> Problem:
 def vectors(position: Any, around: Around) -> Problem:
     if not position.terms:
         return "terms", "at least one term is needed"
+    if position.terms == ("u_k",):
+        return "terms", "u_k alone has no distance: q_r, k_r, v_r or s must stand beside it"
+    if "s" in position.terms and position.vectors.type == "sinusoid":
+        return "terms", "s is a learned number for each distance of a table, and a sinusoid has no end"
     return distinct("terms")(position, around)
 
 

@@ -118,6 +118,8 @@ def lsh(op: Any, around: Around) -> Problem:
 
 
 def hierarchical(op: Any, around: Around) -> Problem:
+    if op.mask.type == "causal":
+        return "mask", "a coarser query is the mean of a group, later tokens included: only the mask 'full' can hold"
     if op.block % 2:
         return "block", f"found {op.block}; blocks are halved, so it must be even"
     if op.coarsest < 2 or op.coarsest & (op.coarsest - 1):

@@ -66,7 +66,7 @@ def compare(
 
 
 def difference(got: Tensor, want: Tensor, keep: Tensor | None = None) -> Error:
-    """Of two tensors of one shape; `keep` (B, S) or (B,) selects positions. A NaN or infinity on one side is infinite."""
+    """Of two tensors of one shape; `keep` (B, S) or (B,) selects positions. NaN or infinity on one side is infinite."""
     if got.shape != want.shape:
         return Error(float("inf"), float("inf"))
     if keep is not None and want.shape[: keep.dim()] == keep.shape:

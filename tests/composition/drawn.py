@@ -5,6 +5,7 @@ Sizes come from small pools by field, so that heads divide and blocks fit more o
 is for the caller to throw away.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
@@ -34,7 +35,8 @@ NUMBERS: Mapping[str, list[Any]] = {
     "features": [6], "hidden": [8], "order": [3], "size": [VOCAB], "rate": [0.9, "=1-2**(-1-head)", "=1/(2+layer)"],
     "eps": [1e-05, 1e-06, 0.1], "softcap": [3.0], "clamp": [0.5, 8], "per_expert": [3], "fraction": [0.5],
     "segment": [4], "slots": [2], "after": [4], "divide": [2], "keep_first": [True], "pad_id": [1], "memory": [0, 2],
-    "scale": [1, 0.5, "=1/(layer+1)"], "gain": [1.5], "above": [0.2], "seed": [0, 3],
+    "coarsest": [2, 4], "identity_experts": [2, 4], "scale": [1, 0.5, "=1/(layer+1)"],
+    "gain": [1.5], "above": [0.2], "seed": [0, 3],
 }  # fmt: skip
 
 # The same name means another thing there.
@@ -66,7 +68,8 @@ NOT_DRAWN = (
     steps.Replace,
     attention.StreamKeys,
 )
-NAMES: Mapping[str, list[str]] = {"ids": ["token_type_ids"]}
+IDS = "token_type_ids"
+NAMES: Mapping[str, list[str]] = {"ids": [IDS]}
 SELDOM = 3  # an optional field is given one time in SELDOM
 
 
@@ -99,11 +102,7 @@ class Drawing:
                 value = self.field(cls, name, depth)
                 if value is not None:
                     found[name] = value
-        if any(keys["type"] == "compressed_past" for keys in found.get("extra_keys", ())):
-            found |= {"mask": {"type": "segment", "length": 2, "memory": 2}, "position": []}
-        if cls is Attention and "key_map" in found:
-            found |= {"mask": {"type": "full"}, "position": []}
-        return found
+        return _sense(cls, found)
 
     def field(self, cls: type[Node], name: str, depth: int) -> Any:
         info, number = cls.model_fields[name], number_fields(cls).get(name)
@@ -124,7 +123,7 @@ class Drawing:
             return self.value(name, get_args(annotation)[0], tuple(inner), number, depth)
         origin, args = get_origin(annotation), get_args(annotation)
         if origin is tuple:
-            least = 1 if name in ("of", "sum", "parallel") else 0
+            least = 1 if name in ("of", "sum", "parallel", "positions", "terms") else 0
             if args[-1] is not Ellipsis:
                 return [self.value(name, arg, (), number, depth) for arg in args]
             items = [self.value(name, args[0], (), number, depth) for _ in range(self.draw(st.integers(least, 2)))]
@@ -167,6 +166,25 @@ class Drawing:
         return {name: value for name, value in found.items() if value is not None}
 
 
+def _sense(cls: type[Node], found: dict[str, Any]) -> dict[str, Any]:
+    """The same without some of what the language's rules refuse."""
+    extra, kinds = found.get("extra_keys", ()), [term["type"] for term in found.get("position", ())]
+    if any(keys["type"] == "compressed_past" for keys in extra):
+        found |= {"mask": {"type": "segment", "length": 2, "memory": 2}, "position": []}
+        found["extra_keys"] = [keys for keys in extra if keys["type"] != "zeros"]
+    if cls is Attention and "key_map" in found:
+        found |= {"mask": {"type": "full"}, "position": []}
+    if "alibi" in kinds:
+        found = {name: value for name, value in found.items() if name not in ("softcap", "extra_keys")}
+    if cls is mixers.HierarchicalAttention:
+        found.pop("mask", None)
+    if cls is positions.RelativeSegments:
+        found["ids"] = IDS
+    if found.get("terms") == ["u_k"]:
+        found["terms"] = ["u_k", "q_r"]
+    return found
+
+
 def _options(annotation: Any) -> list[type[Node]]:
     """The classes of a union as the types declare it."""
     choice = next(m for m in annotation.__metadata__ if isinstance(m, Choice))
@@ -186,7 +204,10 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
     d = Drawing(draw)
     two = draw(st.integers(0, 4)) == 0
     stacks = {"encoder": _stack(d, ())} if two else {}
-    stacks["decoder"] = _stack(d, ("encoder",) if two else ())
+    decoder = _stack(d, ("encoder",) if two else ())
+    if two:  # ids of its own
+        decoder = json.loads(json.dumps(decoder).replace(IDS, f"decoder_{IDS}"))
+    stacks["decoder"] = decoder
     document: dict[str, Any] = {
         "archspec": 1, "name": "drawn", "vocab_size": VOCAB, "max_length": 32, "stacks": stacks, "output": "decoder",
     }  # fmt: skip
@@ -203,7 +224,7 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
 def _stack(d: Drawing, sources: tuple[str, ...]) -> dict[str, Any]:
     blocks = {name: _body(d, sources) for name in d.pick([["a"], ["a"], ["a", "b"]])}
     parts = d.pick([["tokens"], ["tokens", "sinusoid"], ["tokens", {"type": "learned", "size": 32}],
-                    ["tokens", {"type": "token_types", "size": 2}]])  # fmt: skip
+                    ["tokens", {"type": "token_types", "size": 2, "name": IDS}]])  # fmt: skip
     stack: dict[str, Any] = {
         "d_model": D, "input": {"sum": parts}, "blocks": blocks,
         "layers": [{"repeat": d.pick([1, 2]), "of": list(blocks)}],
@@ -234,6 +255,11 @@ def _body(d: Drawing, sources: tuple[str, ...]) -> list[dict[str, Any]]:
     if sources:
         cross = d.branch(Attention)
         cross["op"] |= {"source": sources[0], "mask": "full"}
+        for field, apart in (
+            ("position", ("temperature", "bias_where")),
+            ("extra_keys", ("learned", "sink", "external")),
+        ):
+            cross["op"][field] = [one for one in cross["op"].get(field, ()) if one["type"] in apart]
         steps_.append(cross)
     if d.draw(st.integers(0, 5)):
         steps_.append(d.branch(d.pick(CHANNEL_MIXERS)))

@@ -122,9 +122,11 @@ def refused(arguments: list[str], message: str) -> None:
 def test_what_the_compiler_cannot_lower(tmp_path: Path) -> None:
     document = decoder()
     branch = document["stacks"]["decoder"]["blocks"]["main"][0]
-    branch["op"] = {"type": "hierarchical_attention", "n_heads": 4, "block": 4, "mask": "causal"}
-    (tmp_path / "causal.json").write_text(json.dumps(document))
-    refused([str(tmp_path / "causal.json")], "cannot lower hierarchical attention under the mask 'causal'")
+    router = {"top_k": 2, "later_choices": {"type": "random", "threshold": 0.2}}
+    expert = {"type": "mlp", "d_ff": 8, "activation": "relu"}
+    branch["op"] = {"type": "moe", "n_experts": 4, "expert": expert, "router": router}
+    (tmp_path / "random.json").write_text(json.dumps(document))
+    refused([str(tmp_path / "random.json")], "cannot lower later_choices 'random'")
 
 
 def test_half_a_second_for_any_zoo_model() -> None:

@@ -1,4 +1,4 @@
-"""Masks given at run time: the torch package against the reference meaning."""
+"""Masks given at run time, and biases by masks between stacks: the torch package against the reference meaning."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,13 @@ from typing import Any
 import pytest
 import torch
 
+from archspec.spec import load_spec, resolve
+from compiler.lower.program import lower
 from compiler.masks.facts import by_inputs, label_names
+from compiler.verify.interpreter import interpret
+from compiler.weights.init import init_weights
+from tests.composition import emitted, exported
+from tests.composition.check import Drawn, inputs
 from tests.emit_torch.packages import model_of, spec
 from tests.parity.emitted import meant
 from tests.parity.models import ids
@@ -63,3 +69,38 @@ def test_what_a_mask_reads() -> None:
     assert by_inputs(both)
     assert label_names(both) == [("own_label", "media_label")]
     assert not by_inputs({"type": "and", "of": [PAIRS, {"type": "causal"}]})
+
+
+@pytest.mark.parametrize(
+    ("mask", "steps"),
+    [({"type": "keys", "of": {"type": "first", "count": 2}}, True), ({"type": "strided", "stride": 2}, False)],
+    ids=["by keys", "by places"],
+)
+@torch.no_grad()
+def test_a_bias_between_stacks(mask: Any, steps: bool, tmp_path: Path) -> None:
+    """softmax(q·k/√d + 0.7 where the mask is true)·v, the last query beside the last key."""
+    op = {"type": "attention", "n_heads": 4, "source": "encoder",
+          "position": [{"type": "bias_where", "mask": mask, "add": 0.7}]}  # fmt: skip
+    document = spec(blocks={"main": [{"op": op}]}, layers=["main"], stack={"final_norm": None}, head={"logits": None})
+    document["stacks"]["encoder"] = {"d_model": 16, "input": {"sum": [{"type": "tokens", "name": "source_ids"}]}}
+    document |= {"output": "decoder"}
+    program = lower(resolve(load_spec(document)))
+    p = init_weights({path: param.shape for path, param in program.parameter_paths().items()}, 1, torch.float64)
+    given = {n: torch.ones_like(x) if program.optional.get(n) == "ones" else x for n, x in inputs(program).items()}
+    x, source = (
+        p[f"{s}.text.tokens.weight"][given[n]] for s, n in (("decoder", "input_ids"), ("encoder", "source_ids"))
+    )
+    home, heads = "decoder.0.attention", []
+    for role, rows in (("q", x), ("k", source), ("v", source)):
+        heads.append((rows @ p[f"{home}.{role}.weight"].T).unflatten(-1, (4, 4)).transpose(1, 2))
+    new, total = x.shape[1], source.shape[1]
+    i, j = torch.arange(total - new, total)[:, None], torch.arange(total)
+    where = (j < 2).expand(new, total) if steps else (i - j) % 2 == 0
+    scores = heads[0] @ heads[1].mT / 2 + 0.7 * where.double()
+    y = (torch.softmax(scores, -1) @ heads[2]).transpose(1, 2).flatten(2)
+    (meant,) = interpret(program, p, given).values()
+    torch.testing.assert_close(meant, x + y @ p[f"{home}.o.weight"].T, atol=1e-12, rtol=0)
+    case = Drawn(program, p, given)
+    assert emitted.wrong(case, tmp_path / "torch") is None
+    assert exported.wrong(case, tmp_path / "onnx") is None
+    assert steps is not bool(getattr(model_of(document, tmp_path / "p"), "refusal", ""))

@@ -94,7 +94,7 @@ def test_damage(seed: int) -> None:
 
 def test_a_source_read_only_by_an_unused_block() -> None:
     """The block counts for what the output is; a model without it has no such stack."""
-    document = tiny({f"{STACK}/blocks/look": {"like": "main", "set": {"/0/op/source": "other"}}})
+    document = tiny({f"{STACK}/blocks/look": {"like": "main", "set": {"/0/op/source": "other", "/0/op/position": []}}})
     document["stacks"]["other"] = tiny()["stacks"]["decoder"]
     resolved = resolve(load_spec(document))
     assert resolved.output == "decoder"

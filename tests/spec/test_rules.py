@@ -42,6 +42,21 @@ CONV = {"type": "long_conv", "filter": {"type": "modal", "order": 2}}
 ADAPTIVE = {"type": "adaptive_tokens", "cutoffs": [20, 50], "divide": 2}
 SOFTMAX = {"type": "adaptive_softmax", "cutoffs": [20, 50], "divide": 2}
 
+HIERARCHICAL = {"type": "hierarchical_attention", "n_heads": 4, "block": 4}
+ALONE = {"type": "attention", "n_heads": 4}
+TOP = {"type": "top_blocks", "block": 4, "count": 2}
+SEGMENT = {"mask": {"type": "segment", "length": 4, "memory": 4}}
+SLOTS = {"type": "compressed_past", "segment": 4, "after": 4, "slots": 2, "rate": 2}
+ZEROS = {"type": "zeros", "count": 2}
+SHAW = {"type": "relative_vectors", "vectors": "sinusoid"}
+CLIPPED = {"type": "table", "distance": {"type": "clip", "left": 2, "right": 2}}
+MAPPED = {**ALONE, "key_map": {"type": "length_projection", "length": 64, "rank": 4}}
+
+
+def group(count: int) -> dict[str, Any]:
+    return {"type": "group", "groups": count}
+
+
 CASES = [  # place, sound value, wrong value, where below the place, words
     (MLP, moe(groups=groups(4, 2)), moe(groups=groups(3, 2)), "router/groups/count", "multiple"),
     (MLP, moe(groups=groups(4, 4)), moe(groups=groups(4, 5)), "router/groups/keep", "more than there are groups"),
@@ -60,6 +75,29 @@ CASES = [  # place, sound value, wrong value, where below the place, words
      {"type": "hierarchical_attention", "n_heads": 4, "block": 5}, "block", "even"),
     (MLP, {"type": "hierarchical_attention", "n_heads": 4, "block": 4, "coarsest": 2},
      {"type": "hierarchical_attention", "n_heads": 4, "block": 4, "coarsest": 6}, "coarsest", "power of two"),
+    (MLP, HIERARCHICAL, {**HIERARCHICAL, "mask": "causal"}, "mask", "later tokens included"),
+    (MLP, {**ALONE, **SEGMENT, "extra_keys": [SLOTS, "sink"]}, {**ALONE, **SEGMENT, "extra_keys": [SLOTS, ZEROS]},
+     "extra_keys/1", "at the same places"),
+    (MLP, {**ALONE, "extra_keys": [ZEROS]}, {**ALONE, "source": "x", "extra_keys": [ZEROS]}, "extra_keys/0",
+     "no such place"),
+    (MLP, {**ALONE, "mask": TOP}, {**ALONE, "source": "x", "mask": {"type": "and", "of": ["full", TOP]}}, "mask",
+     "own block"),
+    (MLP, {**ALONE, "position": [{"type": "bias_where", "mask": "self", "add": 1}]},
+     {**ALONE, "position": [{"type": "bias_where", "mask": {"type": "not", "of": TOP}, "add": 1}]}, "position/0/mask",
+     "chooses by the scores"),
+    (MLP, {**MAPPED, "position": [{"type": "temperature", "floor": 2, "scale": 1}]}, {**MAPPED, "position": ["rope"]},
+     "position/0", "mixes positions"),
+    (MLP, {**ALONE, "position": [{**SHAW, "terms": ["u_k", "q_r"]}]}, {**ALONE, "position": [{**SHAW,
+     "terms": ["u_k"]}]}, "position/0/terms", "has no distance"),
+    (MLP, {**ALONE, "position": [{**SHAW, "vectors": CLIPPED, "terms": ["s"]}]}, {**ALONE, "position": [{**SHAW,
+     "terms": ["s"]}]}, "position/0/terms", "has no end"),
+    (MLP, {**ALONE, "qk_norm": {"norm": group(4)}}, {**ALONE, "qk_norm": {"norm": group(3)}}, "qk_norm/norm/groups",
+     "multiple"),
+    (MLP, {**ALONE, "inner_norm": {"norm": group(32)}}, {**ALONE, "inner_norm": {"norm": group(32), "scope": "head"}},
+     "inner_norm/norm/groups", "multiple"),
+    (MLP, {"type": "selective_scan", "dt_rank": 4, "rank_norm": group(4)}, {"type": "selective_scan", "dt_rank": 2,
+     "rank_norm": group(4)}, "rank_norm/groups", "multiple"),
+    (MLP, {**RELU, "inner_norm": group(4)}, {**RELU, "inner_norm": group(3)}, "inner_norm/groups", "multiple"),
     (MLP, nsa(4, 2, 4), nsa(5, 2, 4), "compress/block", "not a multiple of the stride"),
     (MLP, nsa(4, 2, 4), nsa(4, 2, 3), "select/block", "not a multiple of the stride"),
     (MLP, nsa(4, 2, 4), nsa(4, 2, 4, ahead=1), "window/ahead", "causal"),
@@ -119,3 +157,14 @@ def test_layers_that_share_weights_have_one_shape() -> None:
     resolve(load_spec(tiny({f"{STACK}/blocks/b": causal, f"{STACK}/layers": shared})))
     with pytest.raises(SpecError, match="layer 1 shares the weights '/s' with a layer of other shapes"):
         resolve(load_spec(tiny({f"{STACK}/blocks/b": wide, f"{STACK}/layers": shared})))
+
+
+@pytest.mark.parametrize("term", ["rope", "alibi", buckets(buckets=8, max=16), {**SHAW}, "relative_segments"], ids=str)
+def test_places_of_two_stacks_have_no_distance(term: Any) -> None:
+    look = {"op": {**ALONE, "source": "encoder", "position": [term]}}
+    encoder = {"d_model": 32, "input": {"sum": [{"type": "tokens", "name": "source_ids"}]}}
+    with pytest.raises(SpecError, match="the places of two stacks have nothing in common") as caught:
+        resolve(load_spec(tiny({"stacks/encoder": encoder, f"{BODY}/1": look})))
+    assert caught.value.path == f"/{BODY}/1/op/position/0"
+    look["op"]["position"] = [{"type": "temperature", "floor": 2, "scale": 1}]
+    resolve(load_spec(tiny({"stacks/encoder": encoder, f"{BODY}/1": look})))

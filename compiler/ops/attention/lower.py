@@ -9,7 +9,7 @@ from compiler.lower.find import find
 from compiler.lower.masks import lowered, marked_rows, mask_inputs
 from compiler.lower.pointwise import activation, learned_gate, linear, norm, projected_gate
 from compiler.lower.position import rope
-from compiler.masks.facts import by_inputs, cache_limit, looks_ahead
+from compiler.masks.facts import cache_limit, looks_ahead
 
 ALL = frozenset("qkv")
 
@@ -88,8 +88,6 @@ def heads(s: Scope, op: Any, h: str, mask: Any, home: str, at: str, own: frozens
     if norms is not None and norms.scope != "width" and norms.at == "before_position":
         q, k = _qk_norm(s, norms, q, k, home, at)
     plain = q
-    if cross and (term := next((t.type for t in op.position if not _across(t)), None)):
-        s.refuse(f"position {term!r} between the places of two stacks", at)
     q, k, biases = _positions(s, op, q, k, home, at)
     v = rope.values(s, op.position, v, at)
     if norms is not None and norms.at == "after_position":
@@ -107,13 +105,6 @@ def heads(s: Scope, op: Any, h: str, mask: Any, home: str, at: str, own: frozens
     )  # fmt: skip
 
 
-def _across(term: Any) -> bool:
-    """Whether a position term means something where keys come from another stack."""
-    if term.type == "bias_where":
-        return by_inputs(term.mask.model_dump(mode="json", exclude_none=True))
-    return bool(term.type == "temperature")
-
-
 def _positions(s: Scope, op: Any, q: str, k: str, home: str, at: str) -> tuple[str, str, list[tuple[str, str]]]:
     """q and k after every position term, and what the terms add to the scores."""
     biases: list[tuple[str, str]] = []
@@ -121,8 +112,6 @@ def _positions(s: Scope, op: Any, q: str, k: str, home: str, at: str) -> tuple[s
         module = find("position", term.type)
         if module is None:
             s.refuse(f"position {term.type!r}", f"{at}/position/{i}")
-        if op.key_map is not None:
-            s.refuse("positions beside a key map", f"{at}/position/{i}")
         if s.stream_places.get(s.reading) and term.type not in ("relative_vectors", "relative_segments"):
             s.refuse(f"position {term.type!r} for queries that stand at given places", f"{at}/position/{i}")
         q, k, more = module.lower(s, term, q, k, f"{home}.{terms.name(op, i)}", f"{at}.{terms.name(op, i)}")

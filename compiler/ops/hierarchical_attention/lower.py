@@ -8,9 +8,6 @@ from compiler.lower.turning import turned
 
 
 def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
-    if op.mask.type != "full":
-        # A coarser query is the mean of a group, later tokens included.
-        s.refuse(f"hierarchical attention under the mask {op.mask.type!r}", f"{at}/mask")
     width = op.n_heads * op.d_head
     flat = [linear(s, h, width, f"{home}.{role}", f"{at}.{role}", role in op.bias) for role in "qkv"]
     q, k, v = (s.b.node("split_heads", x, at=f"{x}.heads", heads=op.n_heads) for x in flat)

@@ -4,7 +4,7 @@ from compiler.emit.onnx.masks import Rows, visible
 from compiler.emit.onnx.writer import Writer
 from compiler.ir.graph import Node
 
-FIELDS = ("mask", "add", "mask_inputs")
+FIELDS = ("mask", "add", "mask_inputs", "apart")
 
 
 def write(w: Writer, node: Node) -> str:

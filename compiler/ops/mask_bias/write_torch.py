@@ -13,7 +13,7 @@ def write(w: Writer, node: Node) -> None:
     named = dict(zip(w.attr(node, "mask_inputs"), node.inputs[2:], strict=True))
     w.helper("bias_where")
     pooled = w.type(node.inputs[0]).shape[2] != w.type(w.stream).shape[1]
-    cross = any(user.attrs.get("cross") for user in w.graph.users(node.outputs[0]))
+    cross = w.attr(node, "apart")
     if pooled or cross:
         w.helper("slots_between", HELPERS)
         q, i, j = w.read(node, 0), w.local("i"), w.local("j")
