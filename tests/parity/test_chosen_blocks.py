@@ -16,6 +16,8 @@ from compiler.lower.program import lower
 from compiler.masks.dense import Attended, dense_mask
 from compiler.masks.facts import cache_limit, looks_ahead
 from compiler.masks.pairs import causal_window, visible_pairs
+from compiler.verify.interpreter import interpret
+from compiler.weights.init import init_weights
 from tests.emit_onnx.exact import check as check_onnx
 from tests.emit_torch.exact import check as check_torch
 from tests.emit_torch.exact import drawn
@@ -130,3 +132,25 @@ def test_facts(total: int) -> None:
     assert causal_window({"type": "and", "of": [CAUSAL, {**TOP, "block": 1}]}) is None
     # A block beyond a window is scored whole: its keys stay.
     assert cache_limit({"type": "and", "of": [{"type": "window", "behind": 5}, TOP]}) is None
+
+
+def test_blocks_of_keys_expanded_from_latents(tmp_path: Path) -> None:
+    """Latent attention whose queries choose among blocks of its expanded keys, each head for itself."""
+    op = {"type": "latent_attention", "n_heads": 4, "kv_rank": 6, "d_nope": 3, "d_rope": 2, "d_value": 4,
+          "mask": {"type": "and", "of": ["causal", TOP]}}  # fmt: skip
+    document = spec(blocks={"main": [{"op": op}]}, layers=["main"], stack={"final_norm": None}, head={"logits": None})
+    program = lower(resolve(load_spec(document)))
+    shapes = {path: param.shape for path, param in program.parameter_paths().items()}
+    p = init_weights(shapes, 1, torch.float64)
+    given = {"input_ids": ids(2, 18), "attention_mask": torch.ones(2, 18, dtype=torch.bool)}
+    x, home = p["decoder.text.tokens.weight"][given["input_ids"]], "decoder.0.latent_attention"
+    q = (x @ p[f"{home}.q.weight"].T).unflatten(-1, (4, 5))  # (B, S, H, D)
+    c, k_rope = (x @ p[f"{home}.kv_down.weight"].T).split([6, 2], -1)
+    k_nope, v = (c @ p[f"{home}.kv_up.weight"].T).unflatten(-1, (4, 7)).split([3, 4], -1)
+    k = torch.cat([k_nope, k_rope[:, :, None].expand(-1, -1, 4, -1)], -1)
+    rows = [torch.stack([one_head(q[b, :, h], k[b, :, h], v[b, :, h], 5**-0.5) for h in range(4)], 1) for b in range(2)]
+    want = x + torch.stack(rows).flatten(2) @ p[f"{home}.o.weight"].T
+    (meant,) = interpret(program, p, given).values()
+    torch.testing.assert_close(meant, want, atol=1e-12, rtol=0)
+    check_torch(program, given["input_ids"], tmp_path / "torch")
+    check_onnx(program, drawn(program), given["input_ids"], tmp_path / "onnx")

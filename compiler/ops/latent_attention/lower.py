@@ -34,7 +34,7 @@ def lower(s: Scope, op: Any, h: str, home: str, at: str) -> str:
             s, term.model_copy(update={"offset": op.d_nope + term.offset}), q, "q", f"{at}.{terms.name(op, i)}"
         )
         k_rope = rope.side(s, term, k_rope, "k", f"{at}.{terms.name(op, i)}")
-    mask = lowered(s, op.mask, op.n_heads, at, content=False)
+    mask = lowered(s, op.mask, op.n_heads, at)
     names, given = mask_inputs(s, mask, q, k_rope)
     more: dict[str, Any] = {"mask_inputs": names} if names else {}
     y = s.b.node(

@@ -8,7 +8,7 @@ expands c by head to [k_nope | v]. Only c and k_rope are kept between steps.
 from collections.abc import Sequence
 
 from compiler.ir.types import TensorType, size
-from compiler.masks.facts import cache_limit, joins_prompt, looks_ahead
+from compiler.masks.facts import cache_limit, holds, joins_prompt, looks_ahead, scored
 from compiler.masks.pairs import visible_pairs
 from compiler.ops.base import REQUIRED, Attrs, Env, Flops, Op, StateTensor
 
@@ -39,6 +39,9 @@ class LatentAttention(Op):
         each = 2 * b * rank * heads * (nope + value)  # through kv_up: for every key, or for every query
         expanded, absorbed = 2 * b * heads * (d + value), 2 * b * heads * (rank + d - nope + rank)  # for each pair
         dense, exact = s * env["T"], visible_pairs(attrs["mask"], s, env["T"])
+        if holds(attrs["mask"], "top_blocks"):  # blocks are chosen by the expanded keys
+            gates = each * env["T"] + 2 * b * heads * d * s * scored(attrs["mask"], env["T"])
+            return Flops(gates + expanded * dense, gates + expanded * exact)
         return Flops(
             *(min(each * env["T"] + expanded * pairs, each * s + absorbed * pairs) for pairs in (dense, exact))
         )

@@ -15,6 +15,12 @@ def keep_latents(
     return latents[:, 0], span.keep(past_k, k_rope)
 
 
+def keys_of_latents(c: Tensor, k_rope: Tensor, kv_up: Tensor, heads: int, nope: int) -> Tensor:
+    """c (B, K, R), k_rope (B, 1, K, D) -> keys (B, H, K, nope + D), by which queries choose blocks."""
+    up = kv_up.unflatten(0, (heads, -1))[:, :nope]  # (H, nope, R)
+    return torch.cat((c[:, None] @ up.mT, k_rope.expand(-1, heads, -1, -1)), -1)
+
+
 def attend_latents(
     q: Tensor, c: Tensor, k_rope: Tensor, kv_up: Tensor, nope: int, mask: Tensor | None, causal: bool, scale: float
 ) -> Tensor:
@@ -29,6 +35,6 @@ def attend_latents(
     latent = (q[..., :nope] @ up[:, :nope])[:, :, 0]  # (B, H, R)
     scores = (latent @ c.mT + q[:, :, 0, nope:] @ k_rope[:, 0].mT) * scale  # (B, H, K)
     if mask is not None:
-        scores = scores + mask[:, 0]
+        scores = scores + mask[:, :, 0]
     shares = torch.softmax(scores, -1, dtype=torch.promote_types(q.dtype, torch.float32)).nan_to_num(0.0)
     return (shares.to(c.dtype) @ c)[:, :, None] @ up[:, nope:].mT

@@ -3,6 +3,7 @@
 They are the `key` (B, 1, T, rank) and the `value` (B, 1, T, rope) of the layer's cache.
 """
 
+from compiler.emit.onnx.blocks import Scored
 from compiler.emit.onnx.masks import Rows, visible
 from compiler.emit.onnx.writer import Writer
 from compiler.ir.graph import Node
@@ -24,6 +25,7 @@ def write(w: Writer, node: Node) -> str:
     by_head = w.op("Transpose", w.op("Reshape", expanded, w.ints(0, 0, heads, nope + value)), perm=[0, 2, 1, 3])
     k_nope, v = w.many("Split", by_head, w.ints(nope, value), outputs=2, axis=-1)
     k = w.op("Concat", k_nope, w.op("Expand", k_rope, w.ints(1, heads, 1, 1)), axis=-1)
-    rows = Rows(q_type.shape[2], w.key_length(c_type, axis=1), named)
+    scored = Scored(q, k, heads, heads, int(q_type.shape[3]))
+    rows = Rows(q_type.shape[2], w.key_length(c_type, axis=1), named, scored)
     seen = visible(w, attrs["mask"], rows, key_mask)
     return attend(w, q, k, v, seen, (), attrs["scale"], None, 1)
