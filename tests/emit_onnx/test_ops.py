@@ -66,6 +66,7 @@ CASES: list[tuple[str, dict[str, TensorType], dict[str, Any]]] = [
     ("add", {"a": X, "b": X}, {"left": 0.5, "right": -2}),
     ("alibi", {"mask": MASK}, {"heads": 6}),
     ("alibi", {"mask": MASK}, {"heads": 4, "max_bias": 4, "computed_in": "bf16"}),
+    ("alibi", {"mask": MASK}, {"heads": 6, "computed_in": "fp16"}),
     ("bias", {"x": X}, {}),
     ("clamp", {"x": X}, {"low": -0.5, "high": 0.7}),
     ("clamp", {"x": X}, {"high": 0.1}),

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from compiler.ops.alibi.shape import slopes
+from compiler.ops.alibi.shape import NARROW, slopes
 from compiler.ops.base import Attrs
 from compiler.ops.context import Context
 
@@ -12,6 +12,7 @@ def run(inputs: list[Tensor], params: dict[str, Tensor], attrs: Attrs, ctx: Cont
     mask = inputs[0].long()
     place = ((mask.cumsum(1) - 1) * mask)[:, None, None, :] * attrs.get("stride", 1)  # (B, 1, 1, T)
     slope = torch.tensor(slopes(attrs["heads"], attrs.get("max_bias", 8)), dtype=ctx.dtype)[:, None, None]
-    if attrs.get("computed_in") == "bf16":
-        return ((slope.bfloat16() * place.bfloat16()).to(ctx.dtype),)
+    if narrow := NARROW.get(attrs.get("computed_in") or ""):
+        rounded = getattr(torch, narrow)
+        return ((slope.to(rounded) * place.to(rounded)).to(ctx.dtype),)
     return (slope * place.to(ctx.dtype),)

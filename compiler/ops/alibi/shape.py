@@ -11,6 +11,9 @@ from collections.abc import Sequence
 from compiler.ir.types import TensorType
 from compiler.ops.base import REQUIRED, Attrs, Op
 
+# Types that `computed_in` rounds to, by their names in torch; the others hold every product as it is.
+NARROW = {"bf16": "bfloat16", "fp16": "float16"}
+
 
 class Alibi(Op):
     name = "alibi"

@@ -4,7 +4,7 @@ import numpy as np
 
 from compiler.emit.onnx.writer import Writer, key_of
 from compiler.ir.graph import Node
-from compiler.ops.alibi.shape import slopes
+from compiler.ops.alibi.shape import NARROW, slopes
 
 FIELDS = ("heads", "max_bias", "computed_in", "stride")
 
@@ -16,19 +16,17 @@ def write(w: Writer, node: Node) -> str:
 
 def _bias(m: Writer, node: Node, mask: str) -> str:
     narrow = node.attrs.get("computed_in")
-    if narrow not in (None, "fp32", "bf16"):
-        m.refuse(f"computed_in {narrow!r}")
     counts = m.op("Mul", m.op("Sub", m.op("CumSum", mask, m.whole(1)), m.whole(1)), mask)
     if (stride := node.attrs.get("stride", 1)) != 1:
         counts = m.op("Mul", counts, m.whole(stride))
     place = m.op("Unsqueeze", m.cast(counts, "fp32"), m.ints(1, 2))  # (B, 1, 1, T)
     slope = np.array(slopes(node.attrs["heads"], node.attrs.get("max_bias", 8)), np.float32)[:, None, None]
     rates = m.single(slope)
-    if narrow != "bf16":
+    if narrow not in NARROW:
         return m.float(m.op("Mul", rates, place))
 
-    # A product of two bf16 numbers is exact in fp32, so rounding it once more is bf16 arithmetic.
+    # A product of two such numbers is exact in fp32, so rounding it once more is the narrow type's arithmetic.
     def rounded(x: str) -> str:
-        return m.cast(m.cast(x, "bf16"), "fp32")
+        return m.cast(m.cast(x, narrow), "fp32")
 
     return m.float(rounded(m.op("Mul", rounded(rates), rounded(place))))
