@@ -151,6 +151,7 @@ def show(rows: list[Row], new: int) -> None:
     console.print(table)
     pairs = [
         ("decode fp32 beside transformers compiled", "archspec fp32 compiled", "transformers fp32 compiled", "decode"),
+        ("decode bf16 beside transformers compiled", "archspec bf16 compiled", "transformers bf16 compiled", "decode"),
         ("decode fp32, neither compiled", "archspec fp32", "transformers fp32", "decode"),
         ("prefill bf16 beside transformers eager", "archspec bf16 compiled", "transformers bf16", "prefill"),
         ("prefill bf16, neither compiled", "archspec bf16", "transformers bf16", "prefill"),
