@@ -76,7 +76,8 @@ CASES: list[tuple[str, dict[str, TensorType], dict[str, Any]]] = [
     ("embedding", {"ids": IDS}, {"rows": 40, "width": 8}),
     ("embedding", {"ids": IDS}, {"rows": 40, "width": 8, "offset": 2}),
     *(("layer_norm", {"x": X}, fields) for fields in [*NORMS, {"eps": 1e-5, "bias": False}]),
-    *(("rms_norm", {"x": X}, fields) for fields in [*NORMS, {"eps": 1e-5, "bias": True}, {"eps": 0.1, "groups": 3}]),
+    *(("rms_norm", {"x": X}, fields) for fields in [*NORMS, {"eps": 1e-5, "bias": True}, {"eps": 0.1, "groups": 3},
+                                                         {"eps": 0.1, "groups": 3, "eps_at": "outside"}]),
     *(("add_norm", {"a": X, "b": X}, {"norm": norm, "gain": "weight", "bias": norm == "layer_norm"} | fields)
       for norm in ("rms_norm", "layer_norm") for fields in [*NORMS, {"eps": 0.1, "left": 2, "right": 0.5}]),
     ("add_norm", {"a": X, "b": X}, {"norm": "rms_norm", "gain": "weight", "bias": True, "eps": 0.1}),
@@ -128,6 +129,7 @@ CASES: list[tuple[str, dict[str, TensorType], dict[str, Any]]] = [
                            ("S", {"spacing": [[4, -3], [2, -1]], "skip_first": True}))),
     ("relative_segments", {"q": HEADS, "own": IDS, "other": IDS}, {"skip_first": True}),
     ("repeat_heads", {"x": HEADS}, {"times": 3}), ("layer_norm", {"x": X}, {"eps": 0.1, "groups": 3}),
+    ("layer_norm", {"x": X}, {"eps": 0.1, "groups": 3, "eps_at": "outside"}),
     ("learned_gate", {"x": X}, {}), ("learned_gate", {"x": X}, {"function": "sigmoid", "of": "channel"}),
     ("lerp", {"x": X, "previous": X}, {}), ("shift", {"x": X}, {}), ("wkv", {"k": X, "v": X}, FP32),
     ("axial_positions", {"ids": IDS}, {"shape": [5, 8], "widths": [3, 4]}),

@@ -19,12 +19,10 @@ def write(w: Writer, node: Node) -> str:
 def normed(w: Writer, norm: str, x: str, attrs: Attrs, width: int, part: str = "") -> str:
     """The norm `norm` ("rms_norm" or "layer_norm") of x over its last axis; `part` prefixes the parameters' roles."""
     bias = w.param(f"{part}bias") if attrs.get("bias", norm == "layer_norm") else ""
-    if attrs.get("eps_at", "inside") == "outside":
-        if attrs.get("groups", 1) != 1:
-            w.refuse("groups with eps outside the root")
-        return _outside(w, norm, x, attrs, width, part, bias)
     if attrs.get("groups", 1) != 1:
-        return _grouped(w, norm, x, attrs, width, part, bias)
+        return _affine(w, _grouped(w, norm, x, attrs, width), attrs, width, part, bias)
+    if attrs.get("eps_at", "inside") == "outside":
+        return _affine(w, _outside(w, norm, x, attrs["eps"]), attrs, width, part, bias)
     weight = gain(w, attrs, width, part)
     if norm == "layer_norm":
         given = [bias] if bias else []
@@ -40,19 +38,17 @@ def _root_mean_square(w: Writer, x: str, weight: str, eps: float) -> str:
     return w.op("RMSNormalization", x, weight, axis=-1, epsilon=eps, stash_type=1)
 
 
-def _grouped(w: Writer, norm: str, x: str, attrs: Attrs, width: int, part: str, bias: str) -> str:
+def _grouped(w: Writer, norm: str, x: str, attrs: Attrs, width: int) -> str:
     """x (…, width), each of `groups` slices of the width normed alone."""
     each = width // attrs["groups"]
     slices = w.op("Reshape", x, w.ints(-1, each))
-    ones = w.numbers(np.ones(each))
-    if norm == "layer_norm":
-        y = w.op("LayerNormalization", slices, ones, axis=-1, epsilon=attrs["eps"], stash_type=1)
+    if attrs.get("eps_at", "inside") == "outside":
+        y = _outside(w, norm, slices, attrs["eps"])
+    elif norm == "layer_norm":
+        y = w.op("LayerNormalization", slices, w.numbers(np.ones(each)), axis=-1, epsilon=attrs["eps"], stash_type=1)
     else:
-        y = _root_mean_square(w, slices, ones, attrs["eps"])
-    y = w.op("Reshape", y, w.op("Shape", x))
-    if attrs.get("gain", "weight") != "none":
-        y = w.op("Mul", y, gain(w, attrs, width, part))
-    return w.op("Add", y, bias) if bias else y
+        y = _root_mean_square(w, slices, w.numbers(np.ones(each)), attrs["eps"])
+    return w.op("Reshape", y, w.op("Shape", x))
 
 
 def gain(w: Writer, attrs: Attrs, width: int, part: str = "") -> str:
@@ -65,14 +61,17 @@ def gain(w: Writer, attrs: Attrs, width: int, part: str = "") -> str:
     return w.numbers(np.ones(width))
 
 
-def _outside(w: Writer, norm: str, x: str, attrs: Attrs, width: int, part: str, bias: str) -> str:
-    """x / (sqrt(mean(x²)) + eps) · gain + bias, in fp32 up to the quotient; a layer norm centres x first."""
+def _outside(w: Writer, norm: str, x: str, eps: float) -> str:
+    """x / (sqrt(mean(x²)) + eps), in fp32; a layer norm centres x first."""
     wide = w.cast(x, "fp32")
     if norm == "layer_norm":
         wide = w.op("Sub", wide, w.op("ReduceMean", wide, w.ints(-1), keepdims=1))
     square = w.op("ReduceMean", w.op("Mul", wide, wide), w.ints(-1), keepdims=1)
-    eps = w.single(attrs["eps"])
-    y = w.float(w.op("Div", wide, w.op("Add", w.op("Sqrt", square), eps)))
+    return w.float(w.op("Div", wide, w.op("Add", w.op("Sqrt", square), w.single(eps))))
+
+
+def _affine(w: Writer, y: str, attrs: Attrs, width: int, part: str, bias: str) -> str:
+    """y · gain + bias, where the norm has them."""
     if attrs.get("gain", "weight") != "none":
         y = w.op("Mul", y, gain(w, attrs, width, part))
     return w.op("Add", y, bias) if bias else y
