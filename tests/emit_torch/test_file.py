@@ -73,7 +73,7 @@ def test_only_helpers_that_are_used(tmp_path: Path) -> None:
 def test_depth_is_a_count() -> None:
     deep, text = program("llama-3.1-405b"), write_model(program("llama-3.1-405b"))
     assert len(deep.blocks) == 1 and "range(126)" in text
-    assert len(text.splitlines()) < 700
+    assert len(text.splitlines()) < 720
 
 
 def test_state_dict_keys_are_our_paths(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from compiler.emit.torch.runtime.attention import attend
 from tests.emit_torch.packages import ids, model_of, spec, stepped
@@ -180,3 +181,34 @@ def test_a_long_prompt_in_blocks_of_queries() -> None:
     torch.testing.assert_close(
         attend(q, k, v, None, True, 0.3), attend(q, k, v, hidden, False, 0.3), atol=1e-12, rtol=0
     )
+
+
+LEARNED = {"sum": ["tokens", {"type": "learned", "size": 48}]}
+
+
+@pytest.mark.parametrize("stack", [{}, {"input": LEARNED}], ids=["rotation", "learned positions"])
+def test_generation_of_a_padded_row_is_that_of_the_row_alone(stack: dict[str, Any], tmp_path: Path) -> None:
+    """Padding moves no token: where places are numbered by slot, a prompt's are numbered by its real tokens."""
+    position = {"position": []} if stack else {}
+    model = model_of(spec(attention=position, stack=stack), tmp_path / "p")
+    assert model.by_slot
+    tokens, mask = ids(2, 9), torch.ones(2, 9, dtype=torch.long)
+    mask[1, :4] = 0
+    together = model.generate(tokens, 12, mask, end_ids=())
+    assert torch.equal(together[1, 9:], model.generate(tokens[1:, 4:], 12, end_ids=())[0, 5:])
+    assert torch.equal(together[0, 9:], model.generate(tokens[:1], 12, end_ids=())[0, 9:])
+    places = (mask.cumsum(1) - 1).clamp(min=0)
+    told = model.generate(tokens, 12, mask, end_ids=(), position_ids=places)
+    assert torch.equal(told, together)
+
+
+def test_padded_generation_is_gpt2s(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    sizes = {"vocab_size": 97, "n_positions": 64, "n_embd": 32, "n_layer": 2, "n_head": 4}
+    theirs = GPT2LMHeadModel(GPT2Config(**sizes, bos_token_id=0, eos_token_id=None, initializer_range=0.4)).eval()
+    theirs.save_pretrained(tmp_path / "hf")
+    model = model_of(str(tmp_path / "hf"), tmp_path / "p", dtype="fp32")
+    tokens, mask = ids(2, 9), torch.ones(2, 9, dtype=torch.long)
+    mask[1, :4] = 0
+    wanted = theirs.generate(tokens, attention_mask=mask, max_new_tokens=12, do_sample=False, pad_token_id=0)
+    assert torch.equal(model.generate(tokens, 12, mask), wanted)

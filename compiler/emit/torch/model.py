@@ -8,7 +8,7 @@ from compiler.emit.torch.layer import Layer, declared
 from compiler.emit.torch.methods import Signature
 from compiler.emit.torch.names import comment, identifier, quoted, unique
 from compiler.emit.torch.numbers import floats, strings
-from compiler.emit.torch.parts import Part, finishing, refusal, split
+from compiler.emit.torch.parts import Part, by_slots, finishing, refusal, split
 from compiler.emit.torch.writer import RUNTIME, ByLayer, File, Region, Writer, own_path
 from compiler.ir.graph import Node
 from compiler.ir.program import calls
@@ -185,7 +185,8 @@ class ModelWriter:
             lines += [f"    refusal = {quoted(self.refusal)}", ""]
         else:
             counters = [f"    n_counters = {len(self.counters)}"] if self.counters else []
-            lines += ["    end_ids = END_IDS", *counters, ""]
+            by_slot = ["    by_slot = True"] if by_slots(self.output) else []
+            lines += ["    end_ids = END_IDS", *by_slot, *counters, ""]
         if self.encodes:
             lines[-1:] = [f"    source_names = {strings([a.name for a in self.source_arguments])}", ""]
             lines[-1:] = [f"    first_name = {quoted(self.arguments[0].name)}", ""]

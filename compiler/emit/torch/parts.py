@@ -7,7 +7,12 @@ from compiler.ir.graph import Node
 from compiler.ir.parts import Part, refusal, split
 from compiler.ir.program import Program
 
-__all__ = ["Part", "finishing", "refusal", "split"]
+__all__ = ["Part", "by_slots", "finishing", "refusal", "split"]
+
+
+def by_slots(output: Part) -> bool:
+    """Whether the output pass numbers its tokens by slot where a caller says nothing else."""
+    return any(n.op == "positions" and n.attrs["counts"] == "index" and n.attrs.get("given") for n in output.nodes)
 
 
 def finishing(program: Program, nodes: Sequence[Node], last_region: int) -> Sequence[Node]:

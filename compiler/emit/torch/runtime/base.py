@@ -81,6 +81,7 @@ class Base(nn.Module):
     compiled = False
     layer_lists: tuple[str, ...] = ()  # attributes that list layers
     finish: Callable[..., Tensor] | None = None  # what follows the layers, where that is a method of its own
+    by_slot = False  # tokens stand where their slot says, unless a caller says otherwise
     places: tuple[str, ...] = ()  # inputs that tell where tokens stand, and must be given
     inputs: dict[str, tuple[tuple[int | str, ...], int]] = {}  # their shapes; whole numbers below so many, 0: floats
 

@@ -232,16 +232,21 @@ def stream_tokens(
 ) -> Iterator[Tensor]:
     """`count` ids (B,) one step at a time, from `ids` on; a row that has met one of `ends` repeats its last id.
 
-    others: inputs of the prompt besides ids and mask.
+    others: inputs of the prompt besides ids and mask. Where places are numbered by slot, those of a padded prompt are
+    the numbers of its real tokens, so that each row goes on as it would alone; `position_ids` among others are what
+    the caller says instead, and new tokens count on from them.
     """
     if model.places:
         told = " and ".join(model.places)
         raise ValueError(f"where new tokens stand is not known: run them with step(...), which takes {told}")
+    positions: Tensor | None = others.pop("position_ids", None)
+    if positions is None and model.by_slot and mask is not None and not bool(mask.all()):
+        positions = (mask.long().cumsum(1) - 1).clamp(min=0)
     generator = None if seed is None else torch.Generator(ids.device).manual_seed(seed)
     ended = torch.zeros(len(ids), dtype=torch.bool, device=ids.device)
     before: Tensor | None = None
     for _ in range(count):
-        logits, state = model.step(ids, state, mask, last=1, **others)
+        logits, state = model.step(ids, state, mask, positions, last=1, **others)
         chosen = choose(logits[:, -1], temperature, top_p, generator)
         if before is not None:
             chosen = torch.where(ended, before, chosen)
@@ -251,3 +256,4 @@ def stream_tokens(
         if ends and bool(ended.all()):
             return
         before, ids, mask, others = chosen, chosen[:, None], None, later(model, others)
+        positions = None if positions is None else positions[:, -1:] + 1
