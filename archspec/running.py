@@ -12,11 +12,15 @@ from types import ModuleType
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from tokenizers import Tokenizer
 
 from archspec.errors import InputError
 from archspec.interop.source import Source, open_source
-from compiler.emit.compile import Options, compile_spec
+from compiler.emit.compile import DEVICES, Options, compile_spec
+from compiler.weights.source import open_weights
+
+CUDA = "--device cuda"
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,7 @@ class Running(Talking):
     """A loaded torch package."""
 
     def __init__(self, folder: Path, device: str = "cpu", compile: bool = False) -> None:
+        check_device(device)
         super().__init__(folder)
         file = folder / "model.py"
         if not file.is_file():
@@ -79,6 +84,9 @@ class Running(Talking):
             self.model: Any = module(file).load(folder, device=device, compile=compile)
         except FileNotFoundError as error:
             raise InputError(str(error), source=str(folder)) from None
+        except SafetensorError as error:
+            open_weights(folder)  # names the file that is damaged
+            raise InputError(f"the weights cannot be read: {error}", source=str(folder)) from None
         self.device = device
         self.end_ids = tuple(getattr(self.model, "end_ids", ()))
 
@@ -93,6 +101,18 @@ class Running(Talking):
                 yield int(chosen)
         except (RuntimeError, ValueError) as error:
             raise InputError(str(error), source=str(self.folder)) from error
+
+
+def check_device(device: str) -> None:
+    """InputError unless PyTorch can run on `device` here."""
+    _check_known(device)
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("this machine has no CUDA device that PyTorch can use", source=CUDA)
+
+
+def _check_known(device: str) -> None:
+    if device not in DEVICES:
+        raise InputError(f"found {device!r}; allowed: {', '.join(DEVICES)}", source="--device")
 
 
 def module(file: Path) -> ModuleType:
@@ -114,8 +134,17 @@ class RunningOnnx(Talking):
             self.genai: Any = importlib.import_module("onnxruntime_genai")
         except ImportError:
             raise InputError("needs onnxruntime-genai: install the extra [cpu] or [gpu]", source=str(folder)) from None
-        self.model = self.genai.Model(str(folder))
+        _check_known(device)
         declared = json.loads((folder / "genai_config.json").read_text(encoding="utf-8"))["model"]
+        if device == "cuda":
+            if not self.genai.is_cuda_available():
+                raise InputError("this machine has no CUDA device that onnxruntime-genai can use", source=CUDA)
+            if not any("cuda" in one for one in declared["decoder"]["session_options"]["provider_options"]):
+                raise InputError(f"{folder} was compiled for the CPU; compile it with --device cuda", source=CUDA)
+        try:
+            self.model = self.genai.Model(str(folder))
+        except RuntimeError as error:
+            raise InputError(f"onnxruntime-genai cannot load it: {error}", source=str(folder)) from None
         ends = declared.get("eos_token_id", ())
         self.end_ids = (ends,) if isinstance(ends, int) else tuple(ends)
 
@@ -145,6 +174,7 @@ def open_running(text: str, device: str = "cpu", dtype: str | None = None, compi
     if (folder / "model.onnx").is_file():
         raise InputError("an ONNX package generates when compiled with --runtime genai", source=text)
     source: Source = open_source(text)
+    check_device(device)
     if source.weights is None:
         raise InputError("carries no weights; compile it with --weights PATH or --init SEED first", source=text)
     with tempfile.TemporaryDirectory() as place:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from typer.testing import CliRunner
 
@@ -113,3 +114,32 @@ def test_run_an_onnx_package(tmp_path: Path) -> None:
     assert ran[0] == ran[1] and len(ran[0].split(",")) == 6
     call("compile", tmp_path / "tiny.json", "-o", tmp_path / "p", "--init", "1", "--target", "onnx")
     assert "--runtime genai" in refused("run", tmp_path / "p", "--ids", "1")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="what is told where there is no CUDA device")
+@pytest.mark.parametrize("command", ["run", "bench"])
+def test_a_device_that_is_not_there(command: str, package: Path) -> None:
+    more = ["--ids", "1"] if command == "run" else ["--no-keep"]
+    assert "--device cuda: this machine has no CUDA device" in refused(command, package, *more, "--device", "cuda")
+    assert "--device: found 'gpu'; allowed: cpu, cuda" in refused(command, package, *more, "--device", "gpu")
+
+
+def test_a_device_that_genai_does_not_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    genai = pytest.importorskip("onnxruntime_genai")
+    (tmp_path / "tiny.json").write_text(json.dumps(spec(attention={"d_head": 16})))
+    call(
+        "compile", tmp_path / "tiny.json", "-o", tmp_path / "o", "--init", "1", "--target", "onnx", "--runtime", "genai"
+    )
+    asked = ("run", tmp_path / "o", "--ids", "1", "--device", "cuda")
+    monkeypatch.setattr(genai, "is_cuda_available", lambda: False)
+    assert "--device cuda: this machine has no CUDA device" in refused(*asked)
+    monkeypatch.setattr(genai, "is_cuda_available", lambda: True)
+    assert "compiled for the CPU; compile it with --device cuda" in refused(*asked)
+
+
+@pytest.mark.parametrize("command", ["run", "bench"])
+def test_damaged_weights_of_a_package(command: str, package: Path) -> None:
+    file = package / "weights.safetensors"
+    file.write_bytes(file.read_bytes()[:-100])
+    message = refused(command, package, *(["--ids", "1"] if command == "run" else ["--no-keep"]))
+    assert f"{file}: not a complete safetensors file" in message
