@@ -109,6 +109,21 @@ def test_a_spec_that_is_not_json(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "bad.json" in message and "JSON" in message
 
 
+@pytest.mark.parametrize("command", ["validate", "fmt", "show", "compile", "search", "run"])
+def test_a_spec_nested_too_deeply(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    mask: Any = "causal"
+    for _ in range(330):
+        mask = {"type": "and", "of": [mask, "causal"]}
+    Path("deep.json").write_text(json.dumps(changed(f"{ATTENTION}/mask", mask)))
+    more = {"search": ["--budget-gb", "24"], "run": ["--ids", "1"]}.get(command, [])
+    assert "deep.json" in (message := refused(capsys, command, "deep.json", *more))
+    assert "nested deeper than 100 levels" in message
+    assert os.listdir() == ["deep.json"]
+
+
 def test_an_unknown_zoo_name_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert "llama-3-8b" in refused(capsys, "show", "lama-3-8b")
 

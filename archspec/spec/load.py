@@ -24,8 +24,7 @@ def load_spec(source: Path | str | dict[str, Any], name_for_errors: str = "") ->
         document, file = source, name_for_errors
     else:
         document, file = read_json(Path(source)), name_for_errors or str(source)
-    if _too_deep(document):
-        raise SpecError(f"nested deeper than {MAX_DEPTH} levels", file, ())
+    check_depth(document, file)
     spec = validated(Spec, document, (), file)
     spec._document = document
     spec._file = file
@@ -58,10 +57,12 @@ def parse_json(text: str, file: str = "") -> dict[str, Any]:
         raise InputError(str(error), source=file) from None
     if not isinstance(document, dict):
         raise InputError(f"found {_shown(document)}, expected a JSON object", source=file)
+    check_depth(document, file)
     return document
 
 
-def _too_deep(document: Any) -> bool:
+def check_depth(document: Any, file: str) -> None:
+    """SpecError where nesting is too deep for what walks the document by recursion."""
     level = [document]
     for _ in range(MAX_DEPTH):
         level = [
@@ -71,8 +72,8 @@ def _too_deep(document: Any) -> bool:
             for item in (value.values() if isinstance(value, dict) else value)
         ]
         if not level:
-            return False
-    return True
+            return
+    raise SpecError(f"nested deeper than {MAX_DEPTH} levels", file, ())
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

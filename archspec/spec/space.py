@@ -15,7 +15,7 @@ from archspec.spec.error import Path as Place
 from archspec.spec.error import SpecError, unknown
 from archspec.spec.hole_forms import MAX_LAYERS, Layout, hole_key
 from archspec.spec.holes import Hole, Value, collect, references
-from archspec.spec.load import load_spec, read_json
+from archspec.spec.load import check_depth, load_spec, read_json
 from archspec.spec.resolve import resolve, written_out
 
 
@@ -73,6 +73,7 @@ class Space:
 def load_space(source: Path | str | dict[str, Any], name_for_errors: str = "") -> Space:
     """A space from a file or from JSON already parsed, fully checked; raises InputError."""
     if isinstance(source, dict):
+        check_depth(source, name_for_errors)
         space = Space(copy.deepcopy(source), name_for_errors)
     else:
         space = Space(read_json(Path(source)), name_for_errors or str(source))
