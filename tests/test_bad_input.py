@@ -148,6 +148,18 @@ def test_weights_of_another_model(plain: Path, tmp_path: Path, capsys: pytest.Ca
     assert not (tmp_path / "out").exists()
 
 
+def test_a_folder_whose_shards_are_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "hf"
+    folder.mkdir()
+    config = {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "num_hidden_layers": 1}
+    (folder / "config.json").write_text(json.dumps(config))
+    index = {"weight_map": {"model.norm.weight": "model-00001-of-00002.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    message = refused(capsys, "compile", str(folder), "-o", str(tmp_path / "out"))
+    assert "index.json" in message and "the file model-00001-of-00002.safetensors is missing" in message
+    assert not (tmp_path / "out").exists()
+
+
 def cut_safetensors(folder: Path) -> Path:
     file = folder / "cut.safetensors"
     save_file({"decoder.text.tokens.weight": np.zeros((97, 32), np.float32)}, file)

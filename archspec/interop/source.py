@@ -82,6 +82,16 @@ def open_weights_source(text: str | Path) -> tuple[Path, TensorMap | None]:
     return path, None
 
 
+def open_weights_spec(text: str | Path) -> Spec | None:
+    """The spec that stands beside the tensors which `--weights PATH` names; None where nothing says what they are."""
+    path = _local(str(text))
+    if path.is_file() and not (is_gguf(path) or path.suffix == ".gguf"):
+        path = path.with_name("config.json")
+        return open_spec(path) if path.is_file() else None
+    described = path.is_file() or any((path / name).is_file() for name in ("spec.json", "config.json"))
+    return open_spec(path) if described else None
+
+
 def _local(text: str) -> Path:
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", text):
         raise InputError("URLs are not opened: download the files and name the folder", source=text)
@@ -108,8 +118,11 @@ def _from_folder(text: str, path: Path) -> Source:
 
 
 def _holds_weights(file: Path) -> bool:
-    """Pickled weights count too: whoever wants to load them is told why they are refused."""
-    return file.suffix == ".safetensors" or (file.suffix in PICKLES and file.stem not in TRAINING_STATE)
+    """An index counts, so that the files it names are missed; pickled weights too: whoever wants to load them is told
+    why they are refused."""
+    return file.name.endswith((".safetensors", ".safetensors.index.json")) or (
+        file.suffix in PICKLES and file.stem not in TRAINING_STATE
+    )
 
 
 def _gguf_name(file: GgufFile) -> str:

@@ -7,6 +7,7 @@ positions. Measured on a trained decoder of 30 layers with outputs of size 15: t
 at once too. Weights that are stored must be equal to those made from the original.
 """
 
+import json
 import math
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -20,7 +21,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from archspec.errors import InputError, NoAnswer
-from archspec.interop.source import open_weights_source
+from archspec.interop.source import open_weights_source, open_weights_spec
+from archspec.spec import load_spec, resolve, spec_hash
+from archspec.spec.compare import differences
 from compiler.emit.tensors import HELD_LIMIT, TORCH_TYPES, Recipes, Tensors, drawn, probe_inputs, stored
 from compiler.ir.program import Program
 from compiler.verify.compare import difference, real_positions
@@ -63,6 +66,8 @@ class Verification:
 
 def verify(folder: Folder, weights: str | None = None) -> Verification:
     """All checks that the package allows. weights: the original checkpoint, as for `archspec compile --weights`."""
+    if weights is not None:
+        _same_architecture(folder, weights)
     plain, program = folder.plain(), folder.rewritten()
     checks: list[Check] = []
     notes = [f"{name} changed after it was written" for name in folder.changed]
@@ -86,6 +91,22 @@ def verify(folder: Folder, weights: str | None = None) -> Verification:
         if reason := folder.report.get("no_step"):
             notes.append(f"no steps: {reason}")
     return Verification(tuple(checks), tuple(notes))
+
+
+def _same_architecture(folder: Folder, weights: str) -> None:
+    """InputError where the original says of itself that it is another architecture: its tensors might still fit."""
+    found = open_weights_spec(weights)
+    if found is None:
+        return
+    own, other = resolve(load_spec(folder.path / "spec.json")), resolve(found)
+    if spec_hash(own) == spec_hash(other):
+        return
+    told = [d for d in differences(own, other) if d.path not in ("max_length", "precision")]
+    shown = "; ".join(
+        f"{d.path} is {json.dumps(d.first)} in the package and {json.dumps(d.second)} there" for d in told[:3]
+    )
+    more = f" and {len(told) - 3} more" if len(told) > 3 else ""
+    raise InputError(f"another architecture than that of {folder.path}: {shown}{more}", source=f"--weights {weights}")
 
 
 def _model(

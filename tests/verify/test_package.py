@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 
 from archspec.errors import InputError, NoAnswer
@@ -78,6 +79,27 @@ def test_the_wrong_original_is_seen(tmp_path):
     other = compiled(tmp_path / "other", init=4, passes=())
     found = checks(out, str(other))
     assert not found["stored weights"] and not found["model in fp32"] and found["steps with state"]
+
+
+def test_an_original_of_another_architecture_is_refused(tmp_path):
+    """The same tensors under a configuration with another base of the rotation."""
+    (tmp_path / "hf").mkdir()
+    config = {
+        "model_type": "llama", "architectures": ["LlamaForCausalLM"], "vocab_size": 61, "hidden_size": 16,
+        "intermediate_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2, "max_position_embeddings": 32,
+        "tie_word_embeddings": True,
+    }  # fmt: skip
+    file, weights = tmp_path / "hf/config.json", tmp_path / "hf/model.safetensors"
+    file.write_text(json.dumps(config))
+    save_file(
+        transformers.LlamaForCausalLM(transformers.LlamaConfig(**config)).model.state_dict(prefix="model."), weights
+    )
+    compile_spec(open_source(tmp_path / "hf"), tmp_path / "out", Options(dtype="fp32"))
+    assert all(checks(tmp_path / "out", str(tmp_path / "hf")).values())
+    file.write_text(json.dumps(config | {"rope_theta": 500}))
+    for path in (tmp_path / "hf", weights):
+        with pytest.raises(InputError, match=r"another architecture .*theta is 10000.* and 500 there"):
+            checks(tmp_path / "out", str(path))
 
 
 def test_changed_weights_are_refused_and_with_trust_seen(tmp_path):
