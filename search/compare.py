@@ -29,13 +29,13 @@ class Comparison:
 def compare(candidates: Sequence[Candidate]) -> Comparison:
     """Both fronts of the same candidates; differences with the largest correction first."""
     by_quality, by_parameters = front(candidates), front(candidates, by_parameters=True)
-    good, large = ({candidate.variant for candidate in each} for each in (by_quality, by_parameters))
-    differences = [_difference(c, by_quality) for c in by_parameters if c.variant not in good]
+    good, large = ({candidate.key for candidate in each} for each in (by_quality, by_parameters))
+    differences = [_difference(c, by_quality) for c in by_parameters if c.key not in good]
     return Comparison(
         by_quality=by_quality,
         by_parameters=by_parameters,
         both=len(good & large),
-        only_by_quality=[c for c in by_quality if c.variant not in large],
+        only_by_quality=[c for c in by_quality if c.key not in large],
         only_by_parameters=sorted((d for d in differences if d), key=lambda d: (-d.nats, d.candidate.trial)),
     )
 

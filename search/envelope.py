@@ -1,8 +1,33 @@
-"""What both pictures of a front share: the line of the best quality for each memory, and which points are labelled."""
+"""What both pictures of a front share: panels, the line of the best quality for the memory, what is labelled."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from store.fronts import by_setting, equals
 from store.records import Candidate
+
+PANELS = 12  # of one picture
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What is drawn of one setting."""
+
+    name: str
+    dominated: list[Candidate]
+    front: list[Candidate]  # of equal ones the first
+    equal: list[int]  # how many each of them stands for
+
+
+def panels(candidates: Sequence[Candidate], front: Sequence[Candidate]) -> list[Panel]:
+    """One for each setting: numbers of different settings are not compared."""
+    on_front = {c.key for c in front}
+    found: list[Panel] = []
+    for group in by_setting(front):
+        dominated = [c for c in candidates if c.setting == group[0].setting and c.key not in on_front]
+        ties = equals(group)
+        found.append(Panel(setting(group[0]), dominated, [tie[0] for tie in ties], [len(tie) for tie in ties]))
+    return found
 
 
 def envelope(front: Sequence[Candidate]) -> list[Candidate]:
@@ -25,7 +50,15 @@ def labelled(front: Sequence[Candidate]) -> list[tuple[Candidate, str]]:
     return list({c.variant: (c, text) for c, text in reversed(chosen)}.values())[::-1]
 
 
-def title(front: Sequence[Candidate]) -> str:
-    """Under what the numbers hold."""
-    settings = sorted({c.setting for c in front})
-    return "; ".join(f"{context:,} tokens, batch {batch}, {device}" for context, batch, device in settings)
+def setting(c: Candidate) -> str:
+    """Under what a candidate's numbers hold."""
+    return f"{c.context:,} tokens, batch {c.batch}, {c.device}"
+
+
+def title(drawn: Sequence[Panel], of: int) -> str:
+    """Of a picture: its setting, or how many there are."""
+    if of == 1:
+        return drawn[0].name
+    if len(drawn) == of:
+        return f"{of} settings, each with a front of its own"
+    return f"the first {len(drawn)} of {of} settings, each with a front of its own"

@@ -82,15 +82,31 @@ def front(found: Sequence[Candidate], *, by_parameters: bool = False) -> list[Ca
     active non-embedding parameters stands in for quality.
     """
     chosen: list[Candidate] = []
-    for group in _by_setting(found):
+    for group in _first_of_each_variant(found):
         worth = [c.parameters_active_non_embedding if by_parameters else c.quality for c in group]
         points = [[w, -c.memory_bytes, c.tokens_per_second] for w, c in zip(worth, group, strict=True)]
         mask = pareto_mask(np.array(points, dtype=np.float64).reshape(-1, 3))
         chosen += [c for c, kept in zip(group, mask, strict=True) if kept]
-    return sorted(chosen, key=lambda c: (-c.quality, c.memory_bytes, -c.tokens_per_second, c.study, c.trial))
+    return sorted(chosen, key=lambda c: (-c.quality, c.memory_bytes, -c.tokens_per_second))  # ties: as found
 
 
-def _by_setting(found: Iterable[Candidate]) -> list[list[Candidate]]:
+def by_setting(front: Iterable[Candidate]) -> list[list[Candidate]]:
+    """One list for each setting, by context, batch and device; each in the order of `front`."""
+    groups: dict[tuple[int, int, str], list[Candidate]] = {}
+    for candidate in front:
+        groups.setdefault(candidate.setting, []).append(candidate)
+    return [groups[setting] for setting in sorted(groups)]
+
+
+def equals(front: Iterable[Candidate]) -> list[list[Candidate]]:
+    """Candidates of one setting that no objective tells apart, together, in the order of `front`."""
+    groups: dict[tuple[Any, ...], list[Candidate]] = {}
+    for candidate in front:
+        groups.setdefault((candidate.setting, candidate.objectives), []).append(candidate)
+    return list(groups.values())
+
+
+def _first_of_each_variant(found: Iterable[Candidate]) -> list[list[Candidate]]:
     groups: dict[tuple[int, int, str], dict[str, Candidate]] = {}
     for candidate in found:
         groups.setdefault(candidate.setting, {}).setdefault(candidate.variant, candidate)

@@ -119,3 +119,12 @@ class Candidate:
     def setting(self) -> tuple[int, int, str]:
         """Numbers are only comparable within one setting."""
         return self.context, self.batch, self.device
+
+    @property
+    def key(self) -> tuple[tuple[int, int, str], str]:
+        """What it is: a variant counts once in each setting."""
+        return self.setting, self.variant
+
+    @property
+    def objectives(self) -> tuple[float, int, float]:
+        return self.quality, self.memory_bytes, self.tokens_per_second

@@ -21,8 +21,8 @@ Run = Callable[..., tuple[int, str, str]]
 ARCHSPEC = [sys.executable, "-m", "archspec.cli.main"]
 ROOT = Path(__file__).parents[2]
 FRONT_KEYS = {
-    "study", "trial", "hash", "variant", "quality", "quality_sigma", "fidelity", "memory_bytes", "tokens_per_second",
-    "spec",
+    "study", "trial", "hash", "variant", "quality", "quality_sigma", "fidelity", "context", "batch", "device",
+    "memory_bytes", "tokens_per_second", "spec",
 }  # fmt: skip
 
 
