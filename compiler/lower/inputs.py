@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from archspec.errors import InputError
 from compiler.ir.types import TensorType
 from compiler.lower.context import Scope
 from compiler.lower.find import find
@@ -73,6 +74,9 @@ def lower_input(s: Scope, declared: Any, lengths: tuple[str, str], stack: Any) -
             name, type_ = kind.rows, TensorType("float", ("B", f"S_{declared.name}", new))
         case _:
             return _unasked(s, declared, at)
+    if s.b.inputs.get(name, type_) != type_:
+        told = f"{name!r} is read by another stack too, as {s.b.inputs[name]}: give this part a name of its own"
+        raise InputError(f"{told}, such as 'decoder_input_ids'", source=s.spec_name, path=f"/stacks/{s.stack}/input")
     source = s.b.input(name, type_)
     if kind.type == "placeholder":
         places = s.b.node("row_places", source, at=f"{at}.places")

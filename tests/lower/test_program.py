@@ -160,3 +160,14 @@ def test_a_layer_without_its_numbers_is_no_program():
              for node in program.main.nodes]  # fmt: skip
     with pytest.raises(GraphError, match=r"the 2 layers of block decoder want the numbers \['0.decay'\]"):
         check(program.with_graphs({program.main.name: program.main.rebuilt(nodes)}))
+
+
+def test_two_stacks_read_ids_of_their_own() -> None:
+    op = {"type": "attention", "n_heads": 2}
+    stack = {"d_model": 16, "input": {"sum": ["tokens"]}, "layers": ["main"]}
+    blocks = [{"main": [{"op": op}]}, {"main": [{"op": {**op, "mask": "causal"}}, {"op": {**op, "source": "encoder"}}]}]
+    stacks = {name: {**stack, "blocks": block} for name, block in zip(("encoder", "decoder"), blocks, strict=True)}
+    found = load_spec({"archspec": 1, "name": "two", "vocab_size": 50, "stacks": stacks})
+    with pytest.raises(InputError, match="give this part a name of its own, such as 'decoder_input_ids'") as error:
+        lower(resolve(found))
+    assert error.value.path == "/stacks/decoder/input"
