@@ -71,6 +71,8 @@ def run(
     for value, source in ((trials, "--trials"), (workers, "--workers")):
         if value is not None:
             _positive(value, source)
+    if study is not None and not study.strip():
+        raise InputError(f"found {study!r}; a name is needed", source="--study")
     asked = Asked(space, budget, context, batch, dtype, device, seed, sampler)
     how: dict[str, Any] = {"workers": workers, "on_progress": on_progress, "should_stop": should_stop}
     if resume:

@@ -92,6 +92,12 @@ class Store:
         with self.engine.connect() as connection:
             return list(connection.execute(select(tables.studies.c.name).order_by(tables.studies.c.id)).scalars())
 
+    def device_names(self) -> list[str]:
+        """The devices of all studies, by name."""
+        t = tables.studies
+        with self.engine.connect() as connection:
+            return list(connection.execute(select(t.c.device).distinct().order_by(t.c.device)).scalars())
+
     # --- trials
 
     def add_trials(self, study_id: int, trials: Sequence[Trial], environment: Environment) -> None:

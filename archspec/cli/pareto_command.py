@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -10,8 +11,9 @@ import typer
 
 from archspec.cli.front_table import console, front_rows, print_comparison, print_front
 from archspec.errors import InputError, NoAnswer
+from compiler.cost.devices import device as known_device
 from search.budget import parse_bytes
-from store import DEFAULT_URL, open_store
+from store import DEFAULT_URL, Store, open_store
 from store.fronts import front as front_of
 from store.records import Candidate
 
@@ -38,10 +40,13 @@ def command(
     """
     draw = _drawing(plot) if plot else None
     limit = parse_bytes(max_memory_gb, source="--max-memory-gb") if max_memory_gb is not None else None
+    if min_speed is not None and not 0 <= min_speed < math.inf:
+        raise InputError(f"found {min_speed}; a number from 0 is needed", source="--min-speed")
     with open_store(store, create=False) as opened:
         candidates = opened.candidates(
-            study, max_memory_bytes=limit, min_tokens_per_second=min_speed, context=context, device=device
-        )
+            study, max_memory_bytes=limit, min_tokens_per_second=min_speed, context=context,
+            device=_device(device, opened) if device is not None else None,
+        )  # fmt: skip
     front = front_of(candidates)
     if plot and draw and front:
         draw(plot, candidates, front)
@@ -55,6 +60,11 @@ def command(
             typer.echo(f"wrote {plot}", err=True)
     if not front:
         raise NoAnswer("no feasible candidate in the store passes these filters")
+
+
+def _device(name: str, store: Store) -> str:
+    """A device under the name that studies have: theirs, or that of a known one."""
+    return name if name in store.device_names() else known_device(name).name
 
 
 def _drawing(plot: Path) -> Callable[[Path, Sequence[Candidate], Sequence[Candidate]], None]:

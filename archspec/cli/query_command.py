@@ -1,7 +1,9 @@
 """`archspec query "SELECT ..."`: read-only SQL on the store."""
 
 import json
-from typing import Annotated
+import math
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -27,7 +29,9 @@ def command(
     with open_store(store, create=False) as opened:
         columns, rows = opened.query(sql)
     if as_json:
-        typer.echo(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], default=str))
+        names = _told_apart(columns)
+        objects = [dict(zip(names, map(_plain, row), strict=True)) for row in rows]
+        typer.echo(json.dumps(objects, default=str, allow_nan=False))
         return
     table = Table(*columns)
     for row in rows:
@@ -35,3 +39,26 @@ def command(
     out = console()
     out.print(table)
     out.print(f"{len(rows)} row{'' if len(rows) == 1 else 's'}")
+
+
+def _told_apart(columns: Sequence[str]) -> list[str]:
+    """Columns of one name get numbers: a, a_2."""
+    names: list[str] = []
+    for column in columns:
+        name, number = column, 1
+        while name in names or (number > 1 and name in columns):
+            number += 1
+            name = f"{column}_{number}"
+        names.append(name)
+    return names
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can say: infinities and NaN are null, bytes are written in hexadecimal digits."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value).hex()
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

@@ -136,6 +136,8 @@ def _check(options: Options) -> None:
     ):
         if value is not None and value not in allowed:
             raise InputError(f"found {value!r}; allowed: {', '.join(allowed)}", source=name)
+    if options.target != "onnx" and options.runtime != Options.runtime:
+        raise InputError(f"found {options.runtime!r}, which is of --target onnx", source="--runtime")
     if options.weights is not None and options.init is not None:
         raise InputError("--weights and --init exclude each other", source="--init")
     pipeline.select(options.passes)

@@ -71,6 +71,8 @@ def test_the_folder_has_the_name_of_the_model(file: Path, tmp_path: Path, monkey
 def test_what_is_not_there_yet_is_refused(file: Path, tmp_path: Path) -> None:
     assert "--quantize: is not available yet" in refused("compile", file, "-o", tmp_path / "x", "--quantize", "int4")
     assert "--sparsify: is not available yet" in refused("compile", file, "-o", tmp_path / "x", "--sparsify", "2:4")
+    told = refused("compile", file, "-o", tmp_path / "x", "--runtime", "genai")
+    assert "--runtime: found 'genai', which is of --target onnx" in told
     assert not (tmp_path / "x").exists()
 
 

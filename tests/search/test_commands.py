@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,10 @@ def test_pictures(archspec: Run, name: str, tmp_path: Path) -> None:
         (("--plot", "nowhere/front.png"), "no folder nowhere"),
         (("--study", "none"), "no study 'none'"),
         (("--max-memory-gb", "lots"), "--max-memory-gb: 'lots' is not an amount"),
+        (("--max-memory-gb", "nan"), "--max-memory-gb: 'nan' is not an amount"),
+        (("--min-speed", "nan"), "--min-speed: found nan"),
+        (("--min-speed", "-1"), "--min-speed: found -1.0"),
+        (("--device", "rtx-4091"), "unknown device 'rtx-4091'; did you mean rtx-4090?; known: rtx-3090, "),
         (("--store", "sqlite:///other.db"), "no store at other.db"),
     ],
 )
@@ -141,6 +146,27 @@ def test_pareto_with_bad_input(archspec: Run, words: tuple[str, ...], message: s
     code, out, err = archspec("pareto", *words)
     assert (code, out) == (2, "") and message in err and "Traceback" not in err
     assert set(tmp_path.iterdir()) == before
+
+
+def test_pareto_of_one_device(archspec: Run, searched: Path) -> None:
+    for asked, study in (("l4", "b"), ("RTX_4090", "a")):
+        code, out, _ = archspec("pareto", "--device", asked, "--json")
+        assert code == 0 and {row["study"] for row in json.loads(out)} == {study}
+    assert archspec("pareto", "--device", "l40s")[0] == 1  # known, and in no study
+    with closing(sqlite3.connect(searched)) as store, store:
+        store.execute("UPDATE studies SET device = 'mine' WHERE name = 'b'")
+    code, out, _ = archspec("pareto", "--device", "mine", "--json")
+    assert code == 0 and {row["study"] for row in json.loads(out)} == {"b"}
+
+
+@pytest.mark.usefixtures("searched")
+def test_query_writes_json_whatever_the_database_holds(archspec: Run) -> None:
+    sql = "SELECT 9e999 AS a, -9e999 AS a, x'00ff' AS b, 1 AS a_2, NULL AS a, 'é' AS c"
+    code, out, _ = archspec("query", "--json", sql)
+    assert code == 0
+    assert json.loads(out, parse_constant=pytest.fail) == [
+        {"a": None, "a_3": None, "b": "00ff", "a_2": 1, "a_4": None, "c": "é"}
+    ]
 
 
 @pytest.mark.usefixtures("searched")
@@ -166,7 +192,12 @@ def test_query_refuses_to_write(archspec: Run, sql: str, searched: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "words", [("--budget-gb", "0.5"), ("--budget-gb", "24", "--store", "sqlite:////no/where/a.db")]
+    "words",
+    [
+        ("--budget-gb", "0.5"),
+        ("--budget-gb", "24", "--store", "sqlite:////no/where/a.db"),
+        ("--budget-gb", "24", "--study", ""),
+    ],
 )
 def test_bad_input_is_one_line_and_exit_2(archspec: Run, words: tuple[str, ...], tmp_path: Path) -> None:
     before = set(tmp_path.iterdir())
