@@ -61,4 +61,4 @@ def title(drawn: Sequence[Panel], of: int) -> str:
         return drawn[0].name
     if len(drawn) == of:
         return f"{of} settings, each with a front of its own"
-    return f"the first {len(drawn)} of {of} settings, each with a front of its own"
+    return f"the first {len(drawn)} of {of} settings; --context, --device or --study picks others"

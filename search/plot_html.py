@@ -14,6 +14,7 @@ from store.records import Candidate
 
 PANEL_HEIGHT = 480  # pixels of each, where there are several; one fills the window
 MARGIN = 160
+WIDE = 5
 
 
 def draw(file: Path, candidates: Sequence[Candidate], front: Sequence[Candidate]) -> None:
@@ -29,16 +30,25 @@ def draw(file: Path, candidates: Sequence[Candidate], front: Sequence[Candidate]
         subplot_titles=[escape(panel.name) for panel in drawn] if several else None,
         vertical_spacing=90 / (height - MARGIN) if several else 0,
     )
+    named: set[str] = set()  # in the legend, once for all panels
     for row, panel in enumerate(drawn, 1):
-        for trace in _traces(panel, legend=row == 1):
+        for trace in _traces(panel):
+            trace.showlegend = trace.name not in named and len(trace.x) > 0
+            named |= {trace.name} if trace.showlegend else set()
             figure.add_trace(trace, row=row, col=1)
     figure.update_layout(
         title={"text": f"Pareto front: {escape(title(drawn, len(found)))}"},
         template="plotly_white",
-        coloraxis={"colorscale": "Viridis", "colorbar": _colorbar([c for panel in drawn for c in panel.front])},
+        coloraxis=_coloraxis([c for panel in drawn for c in panel.front]),
         legend={"orientation": "h", "y": 1.06, "x": 1, "xanchor": "right"},
     )
-    figure.update_xaxes(title_text="memory of the whole job, GB (1e9 bytes)", type="log", dtick="D2", matches="x")
+    memory = [c.memory_bytes for panel in drawn for c in (*panel.dominated, *panel.front)]
+    figure.update_xaxes(
+        title_text="memory of the whole job, GB (1e9 bytes)",
+        type="log",
+        dtick="D2" if max(memory) > WIDE * min(memory) else None,  # 1, 2, 5, 10: a narrow range may hold none of them
+        matches="x",
+    )
     figure.update_yaxes(title_text=f"quality ({escape(front[0].fidelity)}); a dense model of 1e9 parameters is 1.0")
     if several:
         figure.update_layout(height=height, legend_y=1 + 50 / (height - MARGIN))
@@ -47,7 +57,7 @@ def draw(file: Path, candidates: Sequence[Candidate], front: Sequence[Candidate]
     figure.write_html(file, include_plotlyjs=True, full_html=True)
 
 
-def _traces(panel: Panel, *, legend: bool) -> list[go.Scatter]:
+def _traces(panel: Panel) -> list[go.Scatter]:
     """Dominated candidates, the line of the best quality for the memory, the front; a click on one of the legend hides
     it in every panel.
     """
@@ -59,7 +69,6 @@ def _traces(panel: Panel, *, legend: bool) -> list[go.Scatter]:
             mode="markers",
             name="dominated",
             legendgroup="dominated",
-            showlegend=legend,
             marker={"size": 5, "color": "rgba(150,150,150,0.35)"},
             text=[_hover(c) for c in panel.dominated],
             hovertemplate="%{text}<extra></extra>",
@@ -70,7 +79,6 @@ def _traces(panel: Panel, *, legend: bool) -> list[go.Scatter]:
             mode="lines",
             name="best quality for the memory",
             legendgroup="best",
-            showlegend=legend,
             line={"shape": "hv", "color": "rgba(60,60,60,0.8)", "width": 1.5},
             hoverinfo="skip",
         ),
@@ -80,7 +88,6 @@ def _traces(panel: Panel, *, legend: bool) -> list[go.Scatter]:
             mode="markers",
             name="Pareto front",
             legendgroup="front",
-            showlegend=legend,
             error_y={"type": "data", "array": [c.quality_sigma for c in panel.front], "visible": False},
             marker={
                 "size": 10,
@@ -94,15 +101,23 @@ def _traces(panel: Panel, *, legend: bool) -> list[go.Scatter]:
     ]
 
 
-def _colorbar(front: Sequence[Candidate]) -> dict[str, object]:
-    """Of the logarithm of the speed, with the speed at its ticks."""
+def _coloraxis(front: Sequence[Candidate]) -> dict[str, object]:
+    """By the logarithm of the speed, with the speed at its ticks."""
     speeds = [log10(c.tokens_per_second) for c in front]
+    low, high = min(speeds), max(max(speeds), min(speeds) + 0.005)
     ticks = [t for power in range(-3, 8) for t in (10**power, 2 * 10**power, 5 * 10**power)]
-    ticks = [t for t in ticks if min(speeds) - 0.1 <= log10(t) <= max(speeds) + 0.1]
+    ticks = [t for t in ticks if low - 0.1 <= log10(t) <= high + 0.1]
+    if sum(low <= log10(t) <= high for t in ticks) < 2:  # a narrow range
+        ticks = [10 ** (low + (high - low) * i / 4) for i in range(5)]
     return {
-        "title": {"text": "decode, tokens/s"},
-        "tickvals": [log10(t) for t in ticks],
-        "ticktext": [f"{t:g}" for t in ticks],
+        "colorscale": "Viridis",
+        "cmin": low,
+        "cmax": high,
+        "colorbar": {
+            "title": {"text": "decode, tokens/s"},
+            "tickvals": [log10(t) for t in ticks],
+            "ticktext": [f"{t:.4g}" if t < 1e4 else f"{t:.0f}" for t in ticks],
+        },
     }
 
 

@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.colors import LogNorm
-from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+from matplotlib.ticker import LogFormatter, LogLocator, NullFormatter, ScalarFormatter
 
 from search.describe import describe, precision
 from search.envelope import PANELS, Panel, envelope, labelled, panels, title
@@ -19,7 +19,7 @@ from store.records import Candidate
 
 DPI = 150
 # Where labels stand: the corner of much memory and little quality is empty, so they go in steps that follow the curve.
-PLACES = ((0.985, 0.4), (0.74, 0.56), (0.66, 0.1))
+PLACES = {"best quality": (0.985, 0.4), "best in half the memory": (0.74, 0.56), "fastest": (0.66, 0.1)}
 
 
 def draw(file: Path, candidates: Sequence[Candidate], front: Sequence[Candidate]) -> None:
@@ -37,16 +37,19 @@ def draw(file: Path, candidates: Sequence[Candidate], front: Sequence[Candidate]
         points = _draw_panel(axes, panel, norm)
         axes.set_ylabel(f"quality ({front[0].fidelity}); a dense model of 1e9 parameters is 1.0")
         axes.set_title(panel.name)
-    if len(found) > 1:
-        figure.suptitle(title(drawn, len(found)))
+    if len(found) == 1:
+        rows[0].legend(loc="upper left", frameon=False)
+    else:
+        legend = rows[0].get_legend_handles_labels()
+        figure.legend(*legend, title=title(drawn, len(found)), loc="outside upper center", ncols=4, frameon=False)
         for axes in rows:
             axes.set_ylabel(f"quality ({front[0].fidelity})")
             axes.tick_params(labelbottom=True)
     bar = figure.colorbar(points, ax=rows, pad=0.01, aspect=20 * len(rows))
     bar.set_label("decode, tokens a second")
     bar.ax.yaxis.set_major_formatter(ScalarFormatter())
+    bar.ax.yaxis.set_minor_formatter(LogFormatter())
     rows[-1].set_xlabel("memory of the whole job, GB (1e9 bytes)")
-    rows[0].legend(loc="upper left", frameon=False)
     figure.savefig(file, dpi=DPI)
     plt.close(figure)
 
@@ -75,12 +78,12 @@ def _draw_panel(axes: Axes, panel: Panel, norm: LogNorm) -> PathCollection:
         zorder=3,
     )
     equal = {c.variant: f", {n} equal" for c, n in zip(panel.front, panel.equal, strict=True) if n > 1}
-    for (c, text), place in zip(labelled(panel.front), PLACES, strict=False):
+    for c, text in labelled(panel.front):
         axes.annotate(
             f"{text}, {c.tokens_per_second:.0f} tokens/s{equal.get(c.variant, '')}\n"
             f"{describe(c.spec)}, {precision(c.spec)}",
             (c.memory_bytes / 1e9, c.quality),
-            xytext=place,
+            xytext=PLACES[text],
             textcoords="axes fraction",
             fontsize=8,
             ha="right",
