@@ -33,7 +33,8 @@ class LinearScaling(Node):
 
 
 class DynamicScaling(Node):
-    """NTK-aware base that grows with the length seen."""
+    """NTK-aware base that grows with the length n of the text beyond `original_length`:
+    theta·(1 + factor·(n/original_length - 1))^(dims/(dims - 2))."""
 
     type: Literal["dynamic"] = "dynamic"
     factor: Positive
@@ -61,7 +62,8 @@ class YarnScaling(Node):
 
 
 class ByLengthScaling(Node):
-    """LongRoPE, arXiv 2402.13753: one factor for each pair, short up to `original_length`, long beyond it."""
+    """LongRoPE, arXiv 2402.13753: one factor for each pair, `short` in texts up to `original_length`, `long` in longer
+    ones."""
 
     type: Literal["by_length"] = "by_length"
     short: tuple[Positive, ...]

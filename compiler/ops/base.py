@@ -101,6 +101,11 @@ class Op:
         """True where tokens of a prompt see later ones of it, and no others do: it is not to be cut into chunks."""
         return False
 
+    def changes_beyond(self, attrs: Attrs) -> int | None:
+        """The length of a text beyond which all of its tokens mean something else; None where length has no say. In
+        steps a text is as long as its state has room for, so that these are not `lookahead`."""
+        return None
+
     def check(self, inputs: Sequence[TensorType], attrs: Attrs) -> str | None:
         """None, or what is wrong with this use of the operator."""
         return None

@@ -32,6 +32,10 @@ FLAT = {
 }
 GQA = {"heads": 4, "kv_heads": 2, "scale": 0.3}
 ROPE = {"theta": 100.0, "dims": 16, "max_length": 32}
+SCALED: dict[str, dict[str, Any]] = {
+    "dynamic": {"type": "dynamic", "factor": 3},
+    "by_length": {"type": "by_length", "short": [1 + i / 8 for i in range(8)], "long": [2.0 + i for i in range(8)]},
+}
 CAUSAL = {"type": "causal"}
 CHOSEN, CHOSEN_INDEX = TensorType("float", ("B", "S", 2)), TensorType("int", ("B", "S", 2))
 EXPERTS = {"n_experts": 10, "top_k": 2, "d_ff": 16}  # ids below 8 are drawn: two experts get no token
@@ -106,6 +110,13 @@ CASES: list[tuple[str, dict[str, TensorType], dict[str, Any]]] = [
     ("rope", {"x": HEADS, "positions": IDS}, ROPE | {"ladder": "closed", "scaling": {"type": "linear", "factor": 2}}),
     ("rope", {"x": HEADS, "positions": IDS},
      ROPE | {"scaling": {"type": "yarn", "factor": 4, "original_length": 8, "gain": 1.3}}),
+    *(("rope", {"x": HEADS, "positions": IDS}, ROPE | {"scaling": SCALED[kind] | {"original_length": length}} | fields)
+      for kind in SCALED for length in (4, 7) for fields in ({}, {"ladder": "closed", "pairing": "interleaved"})),
+    *(("rope", {"x": HEADS, "positions": IDS}, ROPE | {"scaling": scaled | {"original_length": 32}})
+      for scaled in SCALED.values()),
+    *(("grouped_query_attention", FLAT | {"positions": IDS, "mask": MASK},
+       GQA | {"mask": CAUSAL, "rope": ROPE | {"scaling": scaled | {"original_length": 4}}})
+      for scaled in SCALED.values()),
     *(("router", {"logits": X}, {"top_k": 3} | fields) for fields in (
         {}, {"score": "sigmoid", "select_bias": True, "weights": "sum_to_one", "eps": 0.1, "scale": 2},
         {"score": "logits", "weights": "softmax_selected"}, {"groups": 4, "groups_keep": 2, "groups_score": "max"},

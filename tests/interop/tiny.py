@@ -280,7 +280,7 @@ CASES = {
     "olmo2": Case("Olmo2ForCausalLM", "Olmo2Config", "Olmo2Model", DECODER | {"attention_bias": True}),
     "phi3": phi3(sliding_window=5),
     "phi3 longrope, part of each head": phi3(
-        original_max_position_embeddings=4,  # by length there, by max_length here: long in both
+        original_max_position_embeddings=4,
         rope_parameters={
             "rope_type": "longrope",
             "rope_theta": 10000.0,

@@ -21,6 +21,10 @@ XPOS = [{"type": "rope", "theta": 100, "pairing": "interleaved", "decay_base": 1
 FIRST_KEYS = {"type": "and", "of": ["causal", {"type": "keys", "of": {"type": "first", "count": 2}}]}
 MLP = {"pre_norm": "rms", "op": {"type": "mlp", "d_ff": 24, "activation": "gelu", "inner_norm": "gain"}}
 ATTENTION = {"pre_norm": "l2", "op": {"type": "attention", "n_heads": 4, "mask": "causal"}}
+BY_LENGTH: dict[str, Any] = {
+    "type": "rope", "dims": 4, "offset": 2, "pairing": "interleaved", "decay_base": 16,
+    "scaling": {"type": "by_length", "short": [1, 1.5], "long": [2, 4], "original_length": 8},
+}  # fmt: skip
 
 
 def blocks(*steps: dict[str, Any]) -> dict[str, Any]:
@@ -36,6 +40,16 @@ FORMS: dict[str, dict[str, Any]] = {
     "temperature": spec(attention={"position": ["rope", {"type": "temperature", "floor": 3, "scale": 0.5}]}),
     "dynamic scaling within the original length": spec(
         attention={"position": [{"type": "rope", "scaling": {"type": "dynamic", "factor": 2}}]}
+    ),
+    "dynamic scaling beyond it": spec(
+        attention={
+            "d_head": 8,
+            "position": [{"type": "rope", "scaling": {"type": "dynamic", "factor": 2, "original_length": 8}}],
+        }
+    ),
+    "factors by length": spec(attention={"d_head": 8, "position": [BY_LENGTH]}),
+    "factors by length, short ones": spec(
+        attention={"d_head": 8, "position": [BY_LENGTH | {"scaling": BY_LENGTH["scaling"] | {"original_length": 13}}]}
     ),
     "gain for each head": spec(attention={"qk_norm": {"norm": {"type": "layer", "bias": True}, "scope": "heads"}}),
     "norm over the width after rotation": spec(

@@ -1,8 +1,7 @@
 """Phi-3: LLaMA with q, k and v joined by rows, gate and up too, and perhaps a part of each head rotated.
 
 Defaults: transformers 5.23 `models/phi3/configuration_phi3.py` Phi3Config. The length before scaling has a default of
-its own, and "su" and "yarn" are old names for longrope. Which of its factors hold is decided here by the longest text
-that a program is made for, there by each text.
+its own, and "su" and "yarn" are old names for longrope.
 """
 
 from dataclasses import replace

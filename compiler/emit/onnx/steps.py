@@ -22,7 +22,7 @@ def no_step(program: Program) -> str | None:
         return SEVERAL
     masks = [type_ for name, type_ in program.main.inputs.items() if program.optional.get(name) == "ones"]
     counted = any(type_.shape[1] == "T" for type_ in masks)
-    stateful = 0
+    stateful, length = 0, int(program.meta.get("max_length") or 0)
     for graph in program.graphs():
         for node in graph.nodes:
             if node.op == "repeat":
@@ -30,6 +30,12 @@ def no_step(program: Program) -> str | None:
             op = ops.get(node.op)
             if reason := op.lookahead(node.attrs):
                 return reason
+            beyond = op.changes_beyond(node.attrs)
+            if beyond is not None and not 0 < length <= beyond:
+                return (
+                    f"beyond {beyond} tokens {node.op} turns all of a text by its length, which no past tells "
+                    f"(with a max_length of {beyond} at most it steps)"
+                )
             state = op.state([graph.types[v] if v else ABSENT for v in node.inputs], node.attrs)
             carried = carries(node.op)
             if (carried == "cache" or node.op == "positions") and not counted:

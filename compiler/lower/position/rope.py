@@ -12,7 +12,7 @@ def lower(s: Scope, term: Any, q: str, k: str, home: str, at: str) -> tuple[str,
 
 def side(s: Scope, term: Any, x: str, role: str, at: str) -> str:
     """The queries ("q") or the keys ("k") alone: (B, heads, S, D)."""
-    positions, fields = _positions(s, term, x, s.own if role == "q" else s.theirs), _fields(s, term, at)
+    positions, fields = _positions(s, term, x, s.own if role == "q" else s.theirs, at), _fields(s, term, at)
     if role in term.rotates:
         x = s.b.node("rope", x, positions, at=f"{at}.{role}", **fields)
     if term.decay_base is None:
@@ -26,25 +26,22 @@ def values(s: Scope, terms: Sequence[Any], v: str, at: str) -> str:
     """v (B, H, S, d_value) turned by those of an attention's terms that say so."""
     for i, term in enumerate(terms):
         if term.type == "rope" and "v" in term.rotates:
-            v = s.b.node("rope", v, _positions(s, term, v, s.theirs), at=f"{at}.v.turned_{i}", **_fields(s, term, at))
+            v = s.b.node(
+                "rope", v, _positions(s, term, v, s.theirs, at), at=f"{at}.v.turned_{i}", **_fields(s, term, at)
+            )
     return v
 
 
-def _positions(s: Scope, term: Any, x: str, poolings: Poolings) -> str:
-    return (
-        s.capture_of("positions", poolings)
-        if term.ids is None
-        else s.capture_input(term.ids, ("B", s.type_of(x).shape[2]))
-    )
+def _positions(s: Scope, term: Any, x: str, poolings: Poolings, at: str) -> str:
+    rows = s.type_of(x).shape[2]
+    kind = term.scaling and term.scaling.type
+    if kind in ("by_length", "dynamic") and not str(rows).isidentifier():
+        s.refuse(f"rope scaling {kind!r} over {rows} rows, which do not tell the length of the text", at)
+    return s.capture_of("positions", poolings) if term.ids is None else s.capture_input(term.ids, ("B", rows))
 
 
 def _fields(s: Scope, term: Any, at: str) -> dict[str, Any]:
     scaling = None if term.scaling is None else term.scaling.model_dump(mode="json", exclude_none=True)
-    if scaling is not None and scaling["type"] == "dynamic":
-        # The base grows with the length seen beyond `original_length`; a model that never goes there has one base.
-        if not 0 < s.max_length <= scaling["original_length"]:
-            s.refuse("rope scaling 'dynamic' beyond its original length", at)
-        scaling = None
     return {
         "theta": term.theta, "dims": term.dims, "pairing": term.pairing, "offset": term.offset, "ladder": term.ladder,
         "scaling": scaling, "max_length": s.max_length, "at_least": s.at_least["rotary"],

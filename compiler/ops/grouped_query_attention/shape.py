@@ -84,6 +84,9 @@ class GroupedQueryAttention(Op):
     def whole_prompt(self, attrs: Attrs) -> bool:
         return ops.get("attention").whole_prompt(attrs)
 
+    def changes_beyond(self, attrs: Attrs) -> int | None:
+        return None if attrs.get("rope") is None else ops.get("rope").changes_beyond(attrs["rope"])
+
 
 def packed(inputs: Sequence[TensorType]) -> bool:
     """True where the first input holds q, k and v side by side."""

@@ -10,7 +10,7 @@ from compiler.ops.rope.frequencies import frequencies
 
 def angles(positions: Tensor, attrs: Attrs, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """cos and sin (B, 1, S, dims/2), gain included."""
-    inverse, gain = frequencies(attrs)
+    inverse, gain = frequencies(attrs, positions.shape[1])
     angle = positions[:, None, :, None].to(dtype) * torch.tensor(inverse, dtype=dtype, device=positions.device)
     return angle.cos() * gain, angle.sin() * gain
 

@@ -1,9 +1,23 @@
 """Text for generated files: rotary positions (arXiv 2104.09864)."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
+
+from compiler.emit.torch.runtime.state import State
+
+
+def text_length(positions: Tensor, state: State | None) -> int:
+    """How long the text is: as many rows as there are or, in steps, as the state has room for."""
+    return positions.shape[1] if state is None else state.max_length
+
+
+def stretched(inverse: Tensor, powers: Tensor, lengths: float, factor: float) -> Tensor:
+    """Frequencies (D/2,) in a text of so many times the length that they were made for (NTK by length)."""
+    return inverse / (1 + factor * max(lengths - 1, 0)) ** powers
 
 
 def rotary_halves(positions: Tensor, inverse: Tensor, dtype: torch.dtype, gain: float = 1.0) -> tuple[Tensor, Tensor]:
