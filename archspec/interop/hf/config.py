@@ -12,7 +12,8 @@ MOST_LAYERS = 10_000
 class Config:
     """A configuration that remembers which fields were asked for, so that `finish` can refuse the others.
 
-    A field that is absent or null has its default: transformers writes null for "not set".
+    A field that is absent or null has its default: transformers writes null for "not set". A size has to be said where
+    the family's own configuration class has a number for it: null is no number there.
     """
 
     def __init__(self, fields: Mapping[str, Any], source: str = "") -> None:
@@ -31,18 +32,24 @@ class Config:
         """Present and null, for the fields where that differs from absent."""
         return name in self.fields and self.fields[name] is None
 
-    def integer(self, name: str, default: int | None = None, *, least: int = 1, most: int = LARGEST_SIZE) -> int:
-        """A whole number within bounds; without a default the field must be there."""
+    def integer(
+        self, name: str, default: int | None = None, *, least: int = 1, most: int = LARGEST_SIZE, null: bool = False
+    ) -> int:
+        """A whole number within bounds; without a default the field must be there. null: it may be null, which means
+        the default: one that follows from other fields, or that nothing reads."""
         value = self.get(name, default)
+        if self.is_null(name) and not null:
+            value = None
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            raise self.fail(name, f"found {_short(value)}, expected a whole number from {least} to {most}")
+            found = "null" if self.is_null(name) else _short(value)
+            raise self.fail(name, f"found {found}, expected a whole number from {least} to {most}")
         return value
 
-    def layers(self, name: str, default: int | None = None) -> int:
+    def layers(self, name: str, default: int | None = None, *, null: bool = False) -> int:
         """How many layers: bounded, since the tensors of each are listed."""
-        return self.integer(name, default, most=MOST_LAYERS)
+        return self.integer(name, default, most=MOST_LAYERS, null=null)
 
     def number(self, name: str, default: float | None = None) -> float:
         value = self.get(name, default)

@@ -48,7 +48,13 @@ def to_spec(config: Config, head: HeadKind) -> dict[str, Any]:
 
 
 def tensors(config: Config, head: HeadKind) -> TensorMap:
-    ahead = config.integer("num_nextn_predict_layers", config.integer("num_mtp_layers", 1, least=0), least=0, most=100)
+    ahead = config.integer(
+        "num_nextn_predict_layers",
+        config.integer("num_mtp_layers", 1, least=0, null=True),
+        least=0,
+        most=100,
+        null=True,
+    )
     return latent_decoder.tensors(read(config), head, ahead)
 
 

@@ -62,7 +62,7 @@ def read(config: Config) -> Falcon:
         vocab_size=config.integer("vocab_size", 65024),
         max_length=max_length,
         d_model=d_model,
-        d_ff=config.integer("ffn_hidden_size", 4 * d_model),
+        d_ff=config.integer("ffn_hidden_size", 4 * d_model, null=True),
         n_layers=config.layers("num_hidden_layers", 32),
         n_heads=n_heads,
         n_kv_heads=_kv_heads(config, n_heads),
@@ -76,7 +76,7 @@ def read(config: Config) -> Falcon:
 
 
 def _kv_heads(config: Config, n_heads: int) -> int:
-    said = config.integer("num_kv_heads", n_heads)
+    said = config.integer("num_kv_heads", n_heads, null=True)
     multi_query = config.flag("multi_query", True)
     if not config.flag("new_decoder_architecture", False):
         if not multi_query and said != n_heads:
@@ -94,7 +94,7 @@ def _norms(config: Config) -> int:
         return int(parallel)
     config.fixed("parallel_attn", True)
     config.fixed("num_ln_in_parallel_attn", None, 1, 2)
-    return config.integer("num_ln_in_parallel_attn", 2)
+    return config.integer("num_ln_in_parallel_attn", 2, null=True)
 
 
 def to_spec(config: Config, head: HeadKind) -> dict[str, Any]:

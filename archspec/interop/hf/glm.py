@@ -24,7 +24,8 @@ BIASED = ("q", "k", "v")
 
 def read(config: Config) -> rms_decoder.Decoder:
     n_heads = config.integer("num_attention_heads", 32)
-    n_kv_heads = config.integer("num_key_value_heads", n_heads if config.is_null("num_key_value_heads") else 2)
+    absent = n_heads if config.is_null("num_key_value_heads") else 2
+    n_kv_heads = config.integer("num_key_value_heads", absent, null=True)
     if n_heads % n_kv_heads:
         raise config.fail("num_key_value_heads", f"{n_kv_heads} does not divide num_attention_heads = {n_heads}")
     d_head, max_length = config.integer("head_dim", 128), config.integer("max_position_embeddings", 131072)

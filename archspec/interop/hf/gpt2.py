@@ -54,7 +54,7 @@ def read(config: Config) -> Gpt2:
         vocab_size=config.integer("vocab_size", 50257),
         max_length=_size(config, "n_positions", "max_position_embeddings", 1024),
         d_model=d_model,
-        d_ff=config.integer("n_inner", 4 * d_model),
+        d_ff=config.integer("n_inner", 4 * d_model, null=True),
         n_layers=config.layers("n_layer", config.layers("num_hidden_layers", 12)),
         n_heads=n_heads,
         eps=config.number("layer_norm_epsilon", 1e-5),

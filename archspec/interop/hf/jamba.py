@@ -66,7 +66,7 @@ def _mixers(config: Config, d_model: int, norm: dict[str, Any]) -> dict[bool, di
     }
     n_heads = config.integer("num_attention_heads", 32)
     absent = n_heads if config.is_null("num_key_value_heads") else 8
-    n_kv_heads = config.integer("num_key_value_heads", absent)
+    n_kv_heads = config.integer("num_key_value_heads", absent, null=True)
     if d_model % n_heads or n_heads % n_kv_heads:
         raise config.fail("num_attention_heads", f"{n_heads} heads of {d_model}, {n_kv_heads} for keys and values")
     return {False: scan, True: {"type": "attention", "n_heads": n_heads, "n_kv_heads": n_kv_heads, "mask": "causal"}}

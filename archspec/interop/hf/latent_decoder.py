@@ -211,7 +211,8 @@ def fields(m: LatentDecoder) -> dict[str, Any]:
 
 def read_groups(config: Config, count: int, groups: int | None, keep: int | None, score: str) -> Any:
     """The groups of `count` experts; None where every group takes part."""
-    groups, keep = config.integer("n_group", groups), config.integer("topk_group", keep)
+    keep = config.integer("topk_group", keep, null=keep is None)
+    groups = config.integer("n_group", groups, null=groups is None)
     if count % groups or keep > groups:
         raise config.fail("n_group", f"{groups} groups of {count} experts, {keep} of which take part")
     return None if keep == groups else (groups, keep, score)

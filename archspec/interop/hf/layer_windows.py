@@ -26,7 +26,7 @@ def alternating(config: Config, n_layers: int, period: int, window: int) -> tupl
     """Windows in all layers but each `period`-th one (Gemma2Config, Gemma3TextConfig, GptOssConfig)."""
     default = ["sliding_attention" if (layer + 1) % period else "full_attention" for layer in range(n_layers)]
     types = read_types(config, n_layers, default)
-    size = config.integer("sliding_window", window)
+    size = config.integer("sliding_window", window, null=True)
     if config.is_null("sliding_window") and "sliding_attention" in types:
         raise config.fail("sliding_window", "null, but there are layers with a window")
     return tuple(size if kind == "sliding_attention" else None for kind in types)
@@ -35,8 +35,8 @@ def alternating(config: Config, n_layers: int, period: int, window: int) -> tupl
 def upper(config: Config, n_layers: int) -> tuple[int | None, ...]:
     """`layer_types`, or the rule that stands in for it: windows from layer `max_window_layers` on (Qwen2Config)."""
     use = config.flag("use_sliding_window", False)
-    window = config.integer("sliding_window", 4096)
-    first = config.integer("max_window_layers", 28, least=0)
+    window = config.integer("sliding_window", 4096, null=not use)
+    first = config.integer("max_window_layers", 28, least=0, null=not use)
     default = ["sliding_attention" if use and layer >= first else "full_attention" for layer in range(n_layers)]
     types = read_types(config, n_layers, default)
     for layer, kind in enumerate(types):

@@ -29,7 +29,7 @@ def _op(config: Config, d_model: int) -> dict[str, Any]:
     rank = config.get("time_step_rank", "auto")
     return {
         "type": "selective_scan",
-        "d_inner": config.integer("intermediate_size", config.integer("expand", 2) * d_model),
+        "d_inner": config.integer("intermediate_size", config.integer("expand", 2) * d_model, null=True),
         "d_state": config.integer("state_size", 16),
         "d_conv": config.integer("conv_kernel", 4),
         "dt_rank": ceil(d_model / 16) if rank == "auto" else config.integer("time_step_rank"),

@@ -16,7 +16,7 @@ DEFAULTS = rms_decoder.Defaults(vocab_size=32000, d_ff=14336, max_length=4096 * 
 
 
 def read(config: Config) -> rms_decoder.Decoder:
-    window: int | None = config.integer("sliding_window", 4096)
+    window: int | None = config.integer("sliding_window", 4096, null=True)
     if config.is_null("sliding_window"):
         window = None  # no window; only an absent field means the default
     n_layers = config.layers("num_hidden_layers", DEFAULTS.n_layers)

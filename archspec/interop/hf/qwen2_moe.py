@@ -21,9 +21,10 @@ BIAS = ("q", "k", "v")
 
 
 def _windows(config: Config, n_layers: int) -> tuple[int | None, ...]:
-    first = config.integer("max_window_layers", 28, least=0)
+    use = config.flag("use_sliding_window", False)
+    first = config.integer("max_window_layers", 28, least=0, null=not use)
     config.get("sliding_window")
-    if not config.flag("use_sliding_window", False):
+    if not use:
         config.fixed("layer_types", None, ["full_attention"] * n_layers)
         return (None,) * n_layers
     if config.get("layer_types") is not None:

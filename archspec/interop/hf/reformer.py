@@ -88,7 +88,7 @@ def _attentions(config: Config, m: Reformer) -> dict[str, dict[str, Any]]:
         "behind": config.integer("lsh_num_chunks_before", 1, least=0) + 1,
         "ahead": config.integer("lsh_num_chunks_after", 0, least=0),
         "rounds": config.integer("num_hashes", 1),
-        "seed": config.integer("hash_seed", 0, least=0),
+        "seed": config.integer("hash_seed", 0, least=0, null=True),
     }
     buckets = config.get("num_buckets")
     if any(m.hashed):

@@ -77,9 +77,9 @@ def read(config: Config, defaults: Defaults, **differences: Any) -> Decoder:
     n_heads = config.integer("num_attention_heads", defaults.n_heads)
     if d_model % n_heads and config.get("head_dim", defaults.d_head) is None:
         raise config.fail("hidden_size", f"{d_model} is not a multiple of num_attention_heads = {n_heads}")
-    d_head = config.integer("head_dim", defaults.d_head or d_model // n_heads)
+    d_head = config.integer("head_dim", defaults.d_head or d_model // n_heads, null=not defaults.d_head)
     absent = None if config.is_null("num_key_value_heads") else defaults.n_kv_heads  # null always means n_heads
-    n_kv_heads = config.integer("num_key_value_heads", absent or n_heads)
+    n_kv_heads = config.integer("num_key_value_heads", absent or n_heads, null=True)
     if n_heads % n_kv_heads:
         raise config.fail("num_key_value_heads", f"{n_kv_heads} does not divide num_attention_heads = {n_heads}")
     max_length = config.integer("max_position_embeddings", defaults.max_length)

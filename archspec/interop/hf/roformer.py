@@ -23,7 +23,7 @@ def read(config: Config) -> encoder.Encoder:
 
 
 def _width(config: Config, m: encoder.Encoder) -> int:
-    return config.integer("embedding_size", m.d_model)
+    return config.integer("embedding_size", m.d_model, null=True)
 
 
 def to_spec(config: Config, head: HeadKind) -> dict[str, Any]:

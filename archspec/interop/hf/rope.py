@@ -74,7 +74,7 @@ def read_parameters(
 
 def _scaling(rope: Config, kind: str, max_length: int, original: int | None) -> dict[str, Any] | None:
     def original_length() -> int:
-        inside = rope.integer("original_max_position_embeddings", max_length, least=2)
+        inside = rope.integer("original_max_position_embeddings", max_length, least=2, null=True)
         return inside if original is None else original
 
     match kind:

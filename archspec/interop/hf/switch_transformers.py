@@ -41,7 +41,7 @@ def read(config: Config) -> Switch:
     config.fixed("router_type", "tokens_masked")
     config.fixed("router_dtype", "float32")
     n_layers = config.layers("num_layers", 12)
-    layers = {"encoder": n_layers, "decoder": config.layers("num_decoder_layers", n_layers)}
+    layers = {"encoder": n_layers, "decoder": config.layers("num_decoder_layers", n_layers, null=True)}
     if "num_decoder_layers" not in config.fields:
         layers["decoder"] = 12
     tied = config.flag("tie_word_embeddings", True)
@@ -72,7 +72,7 @@ def read(config: Config) -> Switch:
 
 def _sparse(config: Config, stack: str, n_layers: int) -> tuple[bool, ...]:
     count = config.integer(f"num_sparse_{stack}_layers", SPARSE[stack], least=0)
-    step = config.integer(f"{stack}_sparse_step", n_layers // count if count else n_layers, least=0)
+    step = config.integer(f"{stack}_sparse_step", n_layers // count if count else n_layers, least=0, null=True)
     return tuple(step > 0 and (layer % step == 1 or step == 1) for layer in range(n_layers))
 
 

@@ -49,7 +49,7 @@ def read(config: Config) -> T5:
         d_model=config.integer("d_model", 512),
         d_head=config.integer("d_kv", 64),
         d_ff=config.integer("d_ff", 2048),
-        layers={"encoder": n_layers, "decoder": config.layers("num_decoder_layers", n_layers)},
+        layers={"encoder": n_layers, "decoder": config.layers("num_decoder_layers", n_layers, null=True)},
         n_heads=config.integer("num_heads", 8),
         buckets=config.integer("relative_attention_num_buckets", 32),
         farthest=config.integer("relative_attention_max_distance", 128),
