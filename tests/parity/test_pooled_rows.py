@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from archspec.errors import InputError
 from archspec.spec import load_spec, resolve
 from compiler.lower.program import lower
 from compiler.verify.interpreter import interpret
@@ -47,6 +48,13 @@ def document(fields: dict[str, Any], stride: int, keep_first: bool, source: str)
     stack = {"d_model": 16, "input": {"sum": ["tokens"]}, "streams": {"x": "text", "wide": "zero"},
              "blocks": {"main": [keep, pool, look]}, "layers": ["main"]}  # fmt: skip
     return {"archspec": 1, "name": "pooled", "vocab_size": 11, "max_length": 16, "stacks": {"decoder": stack}}
+
+
+@pytest.mark.parametrize("kind", [{"type": "dynamic", "factor": 2}, {"type": "by_length", "short": [1], "long": [2]}])
+def test_pooled_rows_do_not_tell_the_length_of_a_text(kind: dict[str, Any]) -> None:
+    rope = {"type": "rope", "dims": 2, "scaling": kind | {"original_length": 4}}
+    with pytest.raises(InputError, match=rf"rope scaling '{kind['type']}' over floor.* rows"):
+        lower(resolve(load_spec(document({"position": [rope]}, 2, False, "self"))))
 
 
 def groups(stride: int, keep_first: bool) -> list[list[int]]:

@@ -105,7 +105,10 @@ class Stepping(Base):
 
     @torch.no_grad()
     def new_state(self, batch_size: int, max_length: int) -> State:
-        """An empty state with room for `max_length` tokens, padding included."""
+        """An empty state with room for `max_length` tokens, padding included.
+
+        Where a model turns a text by its length, it takes the text to be this long.
+        """
         if batch_size < 1 or max_length < 1:
             raise ValueError(f"a state needs a batch and a length of at least 1, found {batch_size} and {max_length}")
         device = next(self.parameters()).device
