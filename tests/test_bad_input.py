@@ -109,6 +109,31 @@ def test_a_spec_that_is_not_json(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "bad.json" in message and "JSON" in message
 
 
+@pytest.mark.parametrize("command", ["show", "compile", "graph", "run"])
+def test_a_search_space_is_no_spec(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("space.json").write_text(json.dumps(changed(f"{MLP}/d_ff", {"$int": [32, 64]})))
+    more = {"run": ["--ids", "1"], "graph": ["-o", "out.svg"]}.get(command, [])
+    message = refused(capsys, command, "space.json", *more)
+    assert f"space.json at {MLP}/d_ff: a hole makes this a search space" in message and "archspec search" in message
+    assert os.listdir() == ["space.json"]
+    wrong = changed(f"{MLP}/d_f", 3) | {"origin": {"$int": [1, 2]}}  # any JSON may stand there
+    Path("space.json").write_text(json.dumps(wrong))
+    assert "unknown field 'd_f'" in refused(capsys, command, "space.json", *more)
+
+
+def test_text_inside_a_model_of_more(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = {"model_type": "gemma3", "text_config": {"model_type": "gemma3_text"}, "vision_config": {}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    message = refused(capsys, "import", str(tmp_path))
+    assert "its text_config, of model_type 'gemma3_text', has one" in message and "did you mean" not in message
+    config["text_config"] = {"model_type": ["gemma3_text"]}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert "model_type 'gemma3' has no importer" in refused(capsys, "import", str(tmp_path))
+
+
 @pytest.mark.parametrize("command", ["validate", "fmt", "show", "compile", "search", "run"])
 def test_a_spec_nested_too_deeply(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

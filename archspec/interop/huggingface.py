@@ -94,7 +94,7 @@ def export_config(spec: Spec) -> str:
 
 
 def _opened(fields: Mapping[str, Any], source: str) -> tuple[Family, Config, HeadKind]:
-    importer = family(fields.get("model_type"), source)
+    importer = _family(fields, source)
     config = Config(fields, source)
     classes = config.get("architectures") or []
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
@@ -105,6 +105,20 @@ def _opened(fields: Mapping[str, Any], source: str) -> tuple[Family, Config, Hea
             "architectures", f"the head of {classes[0]} is not understood; known are {', '.join(importer.heads)}"
         )
     return importer, config, importer.heads[known[0]] if known else importer.head
+
+
+def _family(fields: Mapping[str, Any], source: str) -> Family:
+    """The importer; of models that read more than text, the error says what can be imported."""
+    model_type, inside = fields.get("model_type"), fields.get("text_config")
+    text_type = inside.get("model_type") if isinstance(inside, dict) else None
+    if model_type not in [*FAMILIES] and text_type in [*FAMILIES]:
+        raise InputError(
+            f"model_type {model_type!r} has no importer; its text_config, of model_type {text_type!r}, has one: import "
+            "that object as a config.json of its own",
+            source=source,
+            path="/model_type",
+        )
+    return family(model_type, source)
 
 
 def _determined(importer: Family, resolved: Resolved, layered: Mapping[str, Any] | None) -> dict[str, Any]:

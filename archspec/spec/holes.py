@@ -66,9 +66,20 @@ class Hole:
 
 def has_holes(document: Any) -> bool:
     """Whether a JSON document is a space rather than a spec."""
-    if isinstance(document, dict):
-        return hole_key(document) is not None or any(map(has_holes, document.values()))
-    return isinstance(document, list) and any(map(has_holes, document))
+    return next(hole_places(document), None) is not None
+
+
+def hole_places(document: Any, place: Place = ()) -> Iterator[Place]:
+    """Where the outermost holes stand."""
+    if isinstance(document, list):
+        for i, item in enumerate(document):
+            yield from hole_places(item, (*place, i))
+    elif isinstance(document, dict):
+        if hole_key(document) is not None:
+            yield place
+            return
+        for name, item in document.items():
+            yield from hole_places(item, (*place, name))
 
 
 def collect(value: Any, place: Place, when: When, file: str) -> Iterator[tuple[Hole, Any]]:

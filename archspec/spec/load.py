@@ -9,12 +9,14 @@ from pydantic import ValidationError
 from archspec.errors import InputError
 from archspec.spec.error import Path as Place
 from archspec.spec.error import SpecError, did_you_mean
+from archspec.spec.holes import hole_places
 from archspec.spec.node import Node
 from archspec.spec.tree import Spec
 from archspec.spec.walk import class_at
 
 N = TypeVar("N", bound=Node)
 MAX_DEPTH = 100  # of nesting; no real spec has more than 25
+FREE = ("training", "origin")  # fields that may hold any JSON
 MAX_BYTES = 64 * 2**20  # a spec is text that people read; a larger file is something else
 
 
@@ -25,7 +27,14 @@ def load_spec(source: Path | str | dict[str, Any], name_for_errors: str = "") ->
     else:
         document, file = read_json(Path(source)), name_for_errors or str(source)
     check_depth(document, file)
-    spec = validated(Spec, document, (), file)
+    try:
+        spec = validated(Spec, document, (), file)
+    except SpecError:
+        typed = {name: value for name, value in document.items() if name not in FREE and not name.startswith("$")}
+        if (place := next(hole_places(typed), None)) is not None:
+            message = "a hole makes this a search space, not a spec; archspec search chooses what to fill it with"
+            raise SpecError(message, file, place) from None
+        raise
     spec._document = document
     spec._file = file
     return spec

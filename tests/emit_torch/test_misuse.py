@@ -43,6 +43,7 @@ def test_ids(decoder: Any) -> None:
     told(decoder, whole + r"torch.int64 \(2, 0\)", ones(2, 0))
     told(decoder, whole + r"torch.int64 \(0, 2\)", ones(0, 2))
     told(decoder, "input_ids is missing: whole numbers", None)
+    told(decoder, r"input_ids must be a tensor of whole numbers \(batch, tokens\), found a list", [[1, 2]])
     assert decoder(ids(1, 3).int()).shape == (1, 3, 97)
 
 

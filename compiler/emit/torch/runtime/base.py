@@ -13,6 +13,8 @@ def check_ids(ids: Tensor, rows: int, name: str) -> None:
     """ValueError unless ids is (B, S) of whole numbers below `rows`; on a GPU the kernel checks the values."""
     if ids is None:
         raise ValueError(f"{name} is missing: whole numbers (batch, tokens), 0 to {rows - 1}")
+    if not isinstance(ids, Tensor):
+        raise ValueError(f"{name} must be a tensor of whole numbers (batch, tokens), found a {type(ids).__name__}")
     if ids.dim() != 2 or ids.dtype not in (torch.int64, torch.int32) or ids.numel() == 0:
         raise ValueError(f"{name} must be whole numbers (batch, tokens), found {ids.dtype} {tuple(ids.shape)}")
     if ids.device.type == "cpu" and not torch.compiler.is_compiling():
