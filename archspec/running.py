@@ -41,7 +41,10 @@ class Talking:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         tokenizer = folder / "tokenizer.json"
-        self.tokenizer = Tokenizer.from_file(str(tokenizer)) if tokenizer.is_file() else None
+        try:
+            self.tokenizer = Tokenizer.from_file(str(tokenizer)) if tokenizer.is_file() else None
+        except Exception as error:  # the library raises no narrower type
+            raise InputError(f"is no tokenizer: {error}", source=str(tokenizer)) from None
 
     def stream(self, ids: Sequence[int], how: Generation) -> Iterator[int]:
         """New ids, one at a time."""
@@ -84,9 +87,9 @@ class Running(Talking):
             self.model: Any = module(file).load(folder, device=device, compile=compile)
         except FileNotFoundError as error:
             raise InputError(str(error), source=str(folder)) from None
-        except SafetensorError as error:
+        except (SafetensorError, RuntimeError, ValueError, KeyError) as error:
             open_weights(folder)  # names the file that is damaged
-            raise InputError(f"the weights cannot be read: {error}", source=str(folder)) from None
+            raise InputError(f"cannot be loaded: {error}", source=str(folder)) from error
         self.device = device
         self.end_ids = tuple(getattr(self.model, "end_ids", ()))
 

@@ -26,7 +26,8 @@ def command(
     """Compare a package with the reference meaning of its unrewritten graph, in float64, error by error.
 
     Without --weights against the outputs kept in probe.safetensors (random weights where the package has none).
-    Exit 1 if anything is above its tolerance, 2 if the package was changed after it was written.
+    Exit 1 if anything is above its tolerance, 2 if the package was changed after it was written or ORIGINAL says that
+    it is another architecture.
 
     \b
     archspec verify out

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 from typer.testing import CliRunner
 
@@ -101,6 +102,8 @@ def test_run_misuse(package: Path, file: Path) -> None:
     assert "carries no weights" in refused("run", file, "--ids", "1")
     assert "input_ids has 200" in refused("run", package, "--ids", "200")
     assert "whole numbers" in refused("run", package, "--ids", "a")
+    (package / "tokenizer.json").write_text("{")
+    assert "tokenizer.json: is no tokenizer" in refused("run", package, "--prompt", "w1")
     (package / "tokenizer.json").unlink()
     assert "no tokenizer.json" in refused("run", package, "--prompt", "w1")
 
@@ -145,3 +148,6 @@ def test_damaged_weights_of_a_package(command: str, package: Path) -> None:
     file.write_bytes(file.read_bytes()[:-100])
     message = refused(command, package, *(["--ids", "1"] if command == "run" else ["--no-keep"]))
     assert f"{file}: not a complete safetensors file" in message
+    save_file({"decoder.final_norm.weight": torch.ones(3)}, file)
+    message = refused(command, package, *(["--ids", "1"] if command == "run" else ["--no-keep"]))
+    assert f"{package}: cannot be loaded: " in message and "decoder.final_norm.weight" in message
