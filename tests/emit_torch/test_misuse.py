@@ -124,6 +124,8 @@ def test_generation(decoder: Any) -> None:
     ):
         with pytest.raises(ValueError, match=message):
             decoder.generate(ids(2, 5), **how)
+    with pytest.raises(ValueError, match=r"input_ids must be a tensor .* found list"):
+        decoder.generate([[1, 2]], 2)
     with pytest.raises(TypeError, match="unexpected keyword argument 'speed'"):
         decoder.generate(ids(2, 5), 2, speed=3)
     assert decoder.generate(ids(2, 5), 0).shape == (2, 5)

@@ -149,7 +149,7 @@ class Stepping(Base):
     ) -> Iterator[Tensor]:
         """New ids (B,) one step at a time; a row that has ended repeats its last id. See `generate`."""
         ends = self.end_ids if end_ids is None else end_ids
-        check_generation(max_new_tokens, temperature, top_p)
+        check_generation(input_ids, max_new_tokens, temperature, top_p)
         state = self.new_state(len(input_ids), input_ids.shape[1] + max_new_tokens)
         how = (max_new_tokens, temperature, top_p, seed, ends)
         yield from stream_tokens(self, state, input_ids, attention_mask, *how, **others)
@@ -199,8 +199,10 @@ def later(model: Any, given: dict[str, Any]) -> dict[str, Any]:
     return {name: torch.cat((x, x[..., -1:]), -1) if name in pairs else x for name, x in found.items()}
 
 
-def check_generation(count: int, temperature: float, top_p: float) -> None:
+def check_generation(ids: Any, count: int, temperature: float, top_p: float) -> None:
     """ValueError where these say nothing."""
+    if not isinstance(ids, Tensor):
+        raise ValueError(f"input_ids must be a tensor (batch, tokens), found {type(ids).__name__}")
     if count < 0:
         raise ValueError(f"max_new_tokens must be at least 0, found {count}")
     if temperature < 0:

@@ -116,7 +116,7 @@ class Translating(Sources):
         **others: Any,
     ) -> Iterator[Tensor]:
         """New target ids (B,) one step at a time; a row that has ended repeats its last id. See `generate`."""
-        check_generation(max_new_tokens, temperature, top_p)
+        check_generation(input_ids, max_new_tokens, temperature, top_p)
         every = {"input_ids": input_ids, "attention_mask": attention_mask, **others}
         given: dict[str, Any] = {name: x for name, x in every.items() if x is not None}
         encoded = self.encode(**{name: given.pop(name) for name in self.source_names if name in given})
