@@ -8,9 +8,10 @@ from compiler.emit.torch.layer import Layer, declared
 from compiler.emit.torch.methods import Signature
 from compiler.emit.torch.names import comment, identifier, quoted, unique
 from compiler.emit.torch.numbers import floats, strings
-from compiler.emit.torch.parts import Part, by_slots, finishing, refusal, split
+from compiler.emit.torch.parts import by_slots, finishing
 from compiler.emit.torch.writer import RUNTIME, ByLayer, File, Region, Writer, own_path
 from compiler.ir.graph import Node
+from compiler.ir.parts import Part, refusal, split
 from compiler.ir.program import calls
 
 # Base class of the model -> the runtime module that it stands in.

@@ -1,13 +1,11 @@
-"""A program as the passes of a model: over its sources, over its output stack, and how the latter ends."""
+"""What the output pass of a model is like: how it numbers its tokens, how it ends."""
 
 from collections.abc import Sequence
 
 from compiler import ops
 from compiler.ir.graph import Node
-from compiler.ir.parts import Part, refusal, split
+from compiler.ir.parts import Part
 from compiler.ir.program import Program
-
-__all__ = ["Part", "by_slots", "finishing", "refusal", "split"]
 
 
 def by_slots(output: Part) -> bool:
